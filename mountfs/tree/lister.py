@@ -114,10 +114,9 @@ class Lister:
         it was asked for is left as it is."""
         tree, listing = self._tree, folder.part.listing
         seen = {fold(entry.name) for each in (odd, entries) for entry in each}
-        left = self._moved_within(folder, entries, load)
+        left, followed = self._moved_within(folder, entries, load)
         is_late = self._stand(folder, left, load) if left else False
-        followed = {entry.id for entry in left}
-        rest = [entry for entry in entries if entry.id not in followed] if left else entries
+        rest = [entry for entry in entries if entry.id not in followed] if followed else entries
         taken = self._replaced(folder, rest, load) if tree.late.has_moves else []
         kept = follow_late(tree, self._backend, folder, [node for _, node in taken], entries)
         if kept:
@@ -128,7 +127,11 @@ class Lister:
         with tree.lock:
             part = folder.part
             known = [*(part.children or {}).values(), *(part.gone or {}).values()]
-        missing = [node for node in known if _lacks(seen, folder, node)]
+        lacking = [node for node in known if _lacks(seen, folder, node)]
+        ids = {entry.id for entry in entries if entry.id} if lacking else set()
+        missing = [node for node in lacking if remote_id(node) not in ids]
+        # The others are there by another name, which an order on its way keeps them from taking.
+        is_late |= len(missing) < len(lacking)
         unknown = follow_late(tree, self._backend, folder, missing, entries)
         for nodes in chunks(node for node in missing if node.id not in unknown):
             for node in nodes:
@@ -167,10 +170,13 @@ class Lister:
                         stands(tree, folder, entry)
         return is_late
 
-    def _moved_within(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[Entry]:
+    def _moved_within(
+        self, folder: Node, entries: Sequence[Entry], load: Load
+    ) -> tuple[list[Entry], Set[str]]:
         """Those of *entries* that give another name to something whose own name another one of them has, in
-        an order in which each name has been left before it is taken. Of names that go round one is taken by
-        a third name first.
+        an order in which each name has been left before it is taken; and the ids of them all. Of names that
+        go round one is taken by a third name first; where an order on its way keeps one of them from being
+        taken, all stay as they are, and *folder* is listed once more.
 
         `rm d/in` here, while somebody does `mv d e; mkdir d`: with d, as listed, written first, the old d
         would be lost with what was done in it, and e/in come back.
@@ -179,26 +185,28 @@ class Lister:
         listed = {entry.id: entry for entry in entries if entry.id} if replaced else {}
         found: list[Entry] = []
         ids: set[str] = set()
-        goes_round = False
+        go_round = False
         for _, node in replaced:
-            way: list[Entry] = []
+            way: list[tuple[Entry, Node]] = []
             at: Node | None = node
             with self._tree.lock:
                 while at is not None and (entry := listed.get(remote_id(at))) is not None:
                     if entry.id in ids:
-                        if way and entry is way[0]:
-                            goes_round = True
-                            way.append(replace(entry, name=third_name(at)))
                         break
                     ids.add(entry.id)
-                    way.append(entry)
+                    way.append((entry, at))
                     before = self._tree.base_child(folder, fold(entry.name))
                     at = None if before is at else before
-            found += reversed(way)
-        if goes_round:
+                if way and at is node and node.state.base is not None:
+                    go_round = True
+                    if not all(_can_take(load, folder, entry.name, each) for entry, each in way):
+                        continue
+                    way.append((replace(node.state.base, name=third_name(node)), node))
+            found += [entry for entry, _ in reversed(way)]
+        if go_round:
             with self._tree.transaction():
                 outdate(self._tree, folder)  # in case that the process dies before it has the true name
-        return found
+        return found, ids
 
     def _replaced(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[tuple[Entry, Node]]:
         """What others replaced by *entries*, where those are believed, each with the entry: in a folder with
@@ -225,6 +233,13 @@ class Lister:
         if above is not None:
             self._doubt(above)
         lose(self._tree, folder)
+
+
+def _can_take(load: Load, folder: Node, name: str, node: Node) -> bool:
+    """Whether nothing that is on its way keeps *node* from having *name* in *folder*."""
+    claims = folder.part.claims
+    is_claimed = claims is not None and fold(name) in claims
+    return node.state.flight is None and not is_claimed and load.is_believed_at(fold(name))
 
 
 def _lacks(seen: Set[str], folder: Node, node: Node) -> bool:

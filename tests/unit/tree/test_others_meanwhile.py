@@ -552,3 +552,60 @@ def test_that_a_rename_had_no_effect_since_others_took_the_thing_away_is_told(
     told = "it was renamed here, and removed or moved to another folder by somebody else meanwhile"
     assert (world.notices(), world.pending(), faults_of(world.core.tree)) == ([told], [], [])
     world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("act", ["rename", "write"])
+@pytest.mark.parametrize("paths", [("/a", "/b"), ("/b", "/a")], ids=["a is told first", "b is told first"])
+def test_files_whose_names_others_exchange_keep_no_third_one_where_something_of_one_is_on_its_way(
+    tmp_path: Path, limits: BackendLimits, act: str, paths: Sequence[str]
+) -> None:
+    """What is done with the other one meanwhile does not go to a name that nobody gave."""
+    world = World(tmp_path, limits=limits)
+    world.account.write("/a", b"A")
+    world.theirs("/b", b"B")
+    world.tree()
+    world.account.job_polls = 5
+    if act == "rename":
+        world.rename("/a", "/c")
+    else:
+        world.put("/a", b"new A")
+    world.commit_steps(1)
+    world.put("/b", b"new B")
+    _exchange(world, *paths)
+    world.follow()
+    assert world.names() <= {"a", "b", "c"}
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote()
+    world.settle()
+    assert [order for orders in world.account.submits for order in orders if "renaming" in str(order)] == []
+    assert faults_of(world.core.tree) == []
+    world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+def test_what_others_give_a_name_to_which_an_order_is_on_its_way_is_not_lost(
+    tmp_path: Path, limits: BackendLimits
+) -> None:
+    """Others do `mv y z; mv x y` while new bytes of y are on their way: the listing has x by its new name."""
+    world = World(tmp_path, limits=limits)
+    world.account.write("/x", b"X")
+    world.account.mkdir("/k")
+    world.theirs("/y", b"Y")
+    world.tree()
+    world.account.job_polls = 5
+    world.put("/y", b"new Y")
+    world.commit_steps(1)
+    world.rename("/x", "/k/x")
+    world.account.move("/y", "/z")
+    world.account.move("/x", "/y")
+    world.follow()
+    world.names()
+    world.settle()
+    world.follow()
+    world.tree()
+    world.settle()
+    assert world.tree() == world.remote() == {"/k": None, "/k/x": b"X", "/z": b"new Y"}
+    assert (world.notices(), faults_of(world.core.tree)) == ([], [])
+    world.close()
