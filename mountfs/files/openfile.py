@@ -148,12 +148,10 @@ class OpenFile:
     def write(self, offset: int, data: bytes, *, append: bool = False) -> int:
         """Writes all of *data*, at *offset* or at the end. NoSpace, TooLarge; errors of the reader, since the
         first write may read a small file."""
-        length = len(data)
-        growth = length if append else offset + length - self.size_bytes
-        new = length
-        if growth < length:
-            new = overlaid.new_bytes(self.lock, self._written, self._overlay, offset, length)
-        admit(self._services, growth, new)
+        size_bytes, length = self.size_bytes, len(data)
+        at = size_bytes if append else offset
+        new = overlaid.new_bytes(self.lock, self._written, self._overlay, size_bytes, at, length)
+        admit(self._services, at + length - size_bytes, new)
         with self.lock:
             size_bytes = self.size_bytes
             offset = size_bytes if append else offset

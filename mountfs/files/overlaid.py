@@ -15,6 +15,9 @@ from mountfs.tree.label import GAPPED, NOBODYS, label_of
 from mountfs.tree.node import State
 from mountfs.tree.overlay import Overlay
 
+PAGE_BYTES = 4096
+"""The least that a file takes of the disk. posix_fallocate(3) writes one byte of each."""
+
 Piece = bytes | tuple[int, int]
 """Bytes of the spool file, or a range [start, stop) to be read from the revision."""
 
@@ -49,16 +52,19 @@ def joined(services: Services, file: File, found: list[Piece]) -> bytes:
 
 
 def new_bytes(
-    lock: threading.RLock, written: RangeSet, overlay: Overlay | None, offset: int, length: int
+    lock: threading.RLock, written: RangeSet, overlay: Overlay | None, size_bytes: int, at: int, length: int
 ) -> int:
-    """How much of a range of the file lies in holes that no room is kept for; *lock*: guards *written*."""
-    stop = offset + length
+    """How much of the disk a write of *length* bytes *at* an offset of a file of *size_bytes* takes that no
+    room is kept for: the pages that have nothing yet. *lock*: guards *written*."""
+    low, high = at // PAGE_BYTES, -(-(at + length) // PAGE_BYTES)
+    if at >= size_bytes:  # as nearly all do
+        return max(0, high - max(low, -(-size_bytes // PAGE_BYTES))) * PAGE_BYTES
     with lock:
-        holes = written.gaps(offset, stop)
+        holes = written.gaps(low * PAGE_BYTES, high * PAGE_BYTES)
         if overlay is not None:
             with overlay.lock:
                 holes = [hole for each in holes for hole in overlay.missing.gaps(*each)]
-    return sum(high - low for low, high in holes)
+    return sum(max(0, stop // PAGE_BYTES - -(-start // PAGE_BYTES)) for start, stop in holes) * PAGE_BYTES
 
 
 def write(

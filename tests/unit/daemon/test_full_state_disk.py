@@ -194,6 +194,51 @@ def test_a_disk_filled_by_pending_bytes_refuses_writers_until_uploads_made_room(
     world.close()
 
 
+@pytest.mark.parametrize("is_made_longer", [False, True])
+def test_a_byte_of_each_page_takes_the_room_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_made_longer: bool
+) -> None:
+    """As posix_fallocate(3) writes them, where a file system cannot set room aside."""
+    world = World(tmp_path, settings={"quota": Quota(reserve_bytes=16 * MIB)})
+    taken = world.core.spool.directory
+
+    def free_bytes(_: str) -> int:
+        return 32 * MIB - sum(path.stat().st_blocks * 512 for path in taken.iterdir())
+
+    monkeypatch.setattr(world.disk, "free_bytes", free_bytes)
+    number = world.begin("/f")
+    if is_made_longer:
+        world.fs.ftruncate(number, 64 * MIB)
+    with pytest.raises(NoSpace, match="16 MiB stay reserved: free some space"):
+        for at in range(4095, 64 * MIB, 4096):
+            world.fs.write(number, at, b"\0")
+    assert free_bytes("") > 10 * MIB
+    world.close_file(number)
+    world.close()
+
+
+def test_what_is_added_to_a_page_takes_no_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of short lines, one after another, at the end or in a hole: nobody waits for it."""
+    world = World(tmp_path)
+    asked: list[int] = []
+
+    def admit(growth_bytes: int) -> float:
+        asked.append(growth_bytes)
+        return 0.0
+
+    monkeypatch.setattr(world.core.spool, "admit", admit)
+    number = world.begin("/f")
+    for at in range(0, 12_000, 10):
+        world.fs.write(number, at, b"x" * 10)
+    assert sum(asked) == 3 * 4096
+    world.fs.ftruncate(number, 100_000)
+    for at in range(40_960, 52_960, 10):
+        world.fs.write(number, at, b"x" * 10)
+    assert sum(asked) == 6 * 4096
+    world.close_file(number)
+    world.close()
+
+
 @pytest.mark.parametrize("call", ["edit", "link"])
 def test_a_copy_of_many_bytes_leaves_the_room_that_is_to_stay_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
