@@ -70,8 +70,8 @@ class MountedAccount(Protocol):
         """Who hurried has what it waited for: names settle again, unless somebody else goes on hurrying."""
 
     def check_known(self, path: RemotePath) -> None:
-        """NotFound where nothing stands at *path*, nor did so until it was removed or renamed here. Nothing
-        where that cannot be told."""
+        """NotFound where nothing stands at *path*, nor did so until it was removed or renamed here; what the
+        service refuses. Nothing where it cannot be asked just now."""
 
     def backlog(self, path: RemotePath) -> Backlog:
         """What is not committed at or below *path*, now."""
