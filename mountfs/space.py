@@ -48,6 +48,8 @@ class SpaceGauge:
 
     def take(self, growth_bytes: int) -> None:
         """Counts bytes about to be written. NoSpace when the account is known to have no room for them."""
+        if growth_bytes <= 0:
+            return
         if self._asked_s is None or self._age_s() >= FRESH_S:
             self._ask_in_background()
         if self._has_taken(growth_bytes):

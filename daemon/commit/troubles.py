@@ -18,8 +18,8 @@ from mountfs.tree.node import Flight
 from mountfs.tree.tree import Tree
 
 IN_A_ROW = 24
-"""Where orders of one kind failed for so many files or folders, each by itself, and none did not since, the
-service fails at that kind: twice as many as are sent side by side."""
+"""Where orders of one kind have failed for so many files or folders, each by itself, and no order of that
+kind was answered since, the service fails at the kind. Twice as many as are sent side by side."""
 
 
 class Troubles:

@@ -30,8 +30,7 @@ def admit(services: Services, growth_bytes: int, written_bytes: int | None = Non
     """Lets a file grow by *growth_bytes*, where *written_bytes* are written to what the local disk has not
     got of it yet; None: all of it. Waits while the local disk fills up. NoSpace: the account or the disk has
     no room."""
-    if growth_bytes > 0:
-        services.room.take(growth_bytes)
+    services.room.take(growth_bytes)
     wait_s = services.spool.admit(growth_bytes if written_bytes is None else written_bytes)
     if wait_s > 0:
         services.pause(wait_s)

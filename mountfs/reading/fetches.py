@@ -30,7 +30,6 @@ MOST_UNKEPT = 16
 """So many answers of up to WHOLE_FILE_BYTES are held in memory where the cache does not take them: it may
 hold nothing, or the disk be full. The kernel reads a file in pieces of 128 KiB, and for each of them all of a
 small one would be requested again."""
-
 REFUSED_S = 30.0
 """After the disk took no bytes nothing is fetched ahead for so long: it would be fetched again, with each
 read of 128 KiB a whole window of it."""

@@ -109,7 +109,8 @@ class Feed:
             with suppress(MountfsError):
                 self._listings.load(lost)
         late, self._late = self._late, {}
-        for key, way in late.items():  # it goes by that
+        # A late file goes once its folder is listed, though nobody looks there.
+        for key, way in late.items():
             with suppress(MountfsError):
                 if not self._ways.look_along(way, set()) and self._tree.late.has_any:
                     self._late[key] = way  # with the next changes

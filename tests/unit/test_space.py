@@ -75,6 +75,17 @@ def test_a_write_is_refused_only_on_a_fresh_figure() -> None:
     gauge.take(10)
 
 
+def test_what_needs_no_room_asks_for_none() -> None:
+    """Such as a copy of an empty file in an account whose quota was cut."""
+    account = Account(1200)
+    gauge = SpaceGauge(account, FakeClock(), lambda: 0)
+    gauge.take(0)
+    gauge.take(-1)
+    assert account.count == 0
+    with pytest.raises(NoSpace):
+        gauge.take(1)
+
+
 def test_without_a_limit_or_a_figure_everything_fits() -> None:
     gauge = SpaceGauge(Account(5, None), FakeClock(), lambda: 0)
     gauge.current()
