@@ -1,4 +1,4 @@
-"""What open files need of the rest, as narrow contracts; the assembly fills them in."""
+"""What open files need of the rest, in part as narrow contracts; the assembly fills it in."""
 
 from __future__ import annotations
 
@@ -13,42 +13,11 @@ from mountfs.model.lent import Lent
 from mountfs.ports import BackendLimits, Clock
 from mountfs.spool.spool import Spool
 from mountfs.spool.spoolfile import SpoolFile
-from mountfs.tree.content import Content, Over
+from mountfs.tree.content import Content
+from mountfs.tree.gaps import Gaps
 from mountfs.tree.node import Node
-from mountfs.tree.overlay import Overlay
-
-
-class Changes(Protocol):
-    """The life of a version while it is being written; see ``tree.verbs.Verbs``."""
-
-    def begin(
-        self,
-        node: Node,
-        spool: str,
-        size_bytes: int,
-        *,
-        over: Over | None,
-        made_from: Content | None,
-        overlay: Overlay | None,
-    ) -> tuple[Node, Content] | None: ...
-
-    def is_newest(self, content: Content) -> bool: ...
-
-    def flush(
-        self, content: Content, size_bytes: int, mtime_ns: int, keep: Callable[[str], bool] | None = None
-    ) -> Content | None: ...
-
-    def unflush(self, content: Content) -> bool: ...
-
-    def seal(self, content: Content, size_bytes: int, mtime_ns: int) -> Content | None: ...
-
-
-class Gapped(Protocol):
-    """What becomes of the gaps of contents; see ``tree.gaps.Gaps``. The content's overlay is locked."""
-
-    def written(self, content: Content, start: int, stop: int) -> None: ...
-
-    def cut(self, content: Content, size_bytes: int) -> None: ...
+from mountfs.tree.sync import Durability
+from mountfs.tree.verbs import Verbs
 
 
 class Reads(Protocol):
@@ -77,16 +46,6 @@ class Uploads(Protocol):
     def truncated(self, content_id: int, size_bytes: int) -> None: ...
 
 
-class Durable(Protocol):
-    """What makes bytes survive power loss; see ``tree.sync.Durability``."""
-
-    def sync_content(self, content: Content) -> None: ...
-
-    def sync_store(self) -> None: ...
-
-    def sync_below(self, folder: Node) -> None: ...
-
-
 class Waiter(Protocol):
     """Waits for the service's answer about a version."""
 
@@ -111,12 +70,12 @@ class Services:
     """All that open files of one account share. ``lock`` is the account's."""
 
     lock: AbstractContextManager[Any]
-    changes: Changes
-    gaps: Gapped
+    changes: Verbs
+    gaps: Gaps
     spool: Spool
     reader: Reads
     uploads: Uploads
-    durable: Durable
+    durable: Durability
     waiter: Waiter
     room: Room
     ask_limits: Callable[[], BackendLimits]
