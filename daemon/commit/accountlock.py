@@ -8,17 +8,19 @@ from pathlib import Path
 
 
 class AccountLock:
-    """A flock(2) on a file, which the kernel releases when the process dies. For one thread."""
+    """``Turn`` among the mounts of one machine: a flock(2) on a file, which the kernel releases when the
+    process dies, and no sooner."""
+
+    awaited = ""
+    is_held = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
         self.refused: Path | None = None
-        """The lock's file, if the last ``try_take`` found it held by another process."""
 
     def try_take(self) -> bool:
-        """Takes the lock, unless another process holds it; never waits. True: this process holds it.
-        OSError."""
+        """As ``Turn.try_take``. OSError."""
         if self._fd is not None:
             return True
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -34,21 +36,10 @@ class AccountLock:
         self._fd, self.refused = fd, None
         return True
 
+    def note_job(self, job: str) -> None:
+        """Nobody needs it: a mount that takes over the journal finds it there."""
+
     def release(self) -> None:
-        """Releases the lock, if this process holds it."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
-
-
-class NoLock:
-    """In place of the lock, where the service takes several batches at a time (Box)."""
-
-    refused: Path | None = None
-
-    def try_take(self) -> bool:
-        """Always True."""
-        return True
-
-    def release(self) -> None:
-        """Does nothing."""

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from daemon.commit.accountlock import AccountLock, NoLock
+from daemon.commit.accountlock import AccountLock
 from daemon.commit.batch import Batch, Current
 from daemon.commit.batchsizes import BatchSizes
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.orders import orders_of
 from daemon.commit.planlooks import PlanLooks
 from daemon.commit.sender import Sender
-from daemon.commit.turn import Turn, TurnByFile
+from daemon.commit.turn import NoTurn, Turn
 from mountfs.errors import Internal, NotSignedIn, Offline
 from mountfs.model.comeback import Comeback
 from mountfs.model.order import MAKES_A_FILE, Order, OrderKind
@@ -94,16 +94,14 @@ class Committer:
         self._uploads = uploads
         self._settle_s = settle_s
         self._is_alone = limits.batches_at_once == 1
-        by_file = TurnByFile(AccountLock(lock_path) if self._is_alone else NoLock())
-        self._turn: Turn = (self._is_alone and turn) or by_file
+        self._turn: Turn = (turn or AccountLock(lock_path)) if self._is_alone else NoTurn()
         books = Books(tree, listings, copies, places_bind=limits.sessions_have_places)
         self._pause = pause
         self._sizes = BatchSizes(limits.batch_entries)
-        self._sender = Sender(tree, listings, backend, books, clock, self._pause)
+        self._sender = Sender(
+            tree, listings, backend, books, clock, pause=pause, sizes=self._sizes, turn=self._turn
+        )
         self._comeback = Comeback(self._sender.troubles.account_pacer)
-        self._sender.may_launch = lambda: self._turn.is_held
-        self._sender.was_refused = self._sizes.shrink
-        self._sender.was_accepted = self._sizes.grow
         self._asked: OrderKind | None = None
         """The kind of the batch that waits for the account's turn; None: none waits."""
         self._looks = PlanLooks(plan)

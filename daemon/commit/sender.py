@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from daemon.commit.arrivals import may_go
 from daemon.commit.batch import Batch, sessions_of
 from daemon.commit.batchbooks import BatchBooks
+from daemon.commit.batchsizes import BatchSizes
 from daemon.commit.heldback import HeldBack
 from daemon.commit.jobcost import JobCost
 from daemon.commit.lookup import filled_folders
@@ -16,6 +17,7 @@ from daemon.commit.polling import JOB_FAULTS, longest_run_s, poll_delay_s
 from daemon.commit.relisting import relist_lost_parents
 from daemon.commit.replies import NOT_KNOWN_YET, Replies
 from daemon.commit.troubles import Troubles
+from daemon.commit.turn import Turn
 from daemon.commit.verdicts import (
     Acknowledge,
     Overtaken,
@@ -48,16 +50,22 @@ class Sender:
     a batch. ``troubles`` paces all of them."""
 
     def __init__(
-        self, tree: Tree, listings: Listings, backend: Backend, books: Books, clock: Clock, pause: Pause
+        self,
+        tree: Tree,
+        listings: Listings,
+        backend: Backend,
+        books: Books,
+        clock: Clock,
+        *,
+        pause: Pause,
+        sizes: BatchSizes,
+        turn: Turn,
     ) -> None:
         self._is_alone = backend.limits.batches_at_once == 1
         held_back = HeldBack(tree, clock)
         self.troubles = Troubles(tree, clock, pause, held_back, is_alone=self._is_alone)
-        self.may_launch: Callable[[], bool] = lambda: True
-        """Asked before a batch is sent: whether the turn to do so was not lost meanwhile."""
-        self.was_refused: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
-        """Called with a batch's kind and size when the service refused it as a whole."""
-        self.was_accepted: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
+        self._sizes = sizes
+        self._turn = turn
         self._tree = tree
         self._listings = listings
         self._backend = backend
@@ -80,7 +88,7 @@ class Sender:
             return
         if batch.sent.job is None and not self._spare_filled_folders(batch, started_s):
             return
-        if batch.sent.job is None and not batch.is_over and not self.may_launch():
+        if batch.sent.job is None and not batch.is_over and not self._turn.is_held:  # it was lost meanwhile
             self._books.take_back(batch)
         if batch.is_over:
             return
@@ -172,7 +180,7 @@ class Sender:
         verdicts, found_done = self._replies.judge(flights, outcomes)
         self.troubles.pace(batch, flights, verdicts, started_s)
         self._books.book(batch, flights, verdicts, [*unused, *found_done])
-        self.was_accepted(batch.kind, len(flights))
+        self._sizes.grow(batch.kind, len(flights))
         if any(isinstance(verdict, Acknowledge | Overtaken) for verdict in verdicts):
             self.troubles.gets_on()
         relist_lost_parents(self._tree, self._listings, flights, verdicts)
@@ -232,7 +240,7 @@ class Sender:
     def _split(self, batch: Batch, error: MountfsError) -> None:
         """The request was too big, or one entry makes it fail: smaller batches show which."""
         LOG.info("a batch of %d is split: %s", len(batch.flights), error)
-        self.was_refused(batch.kind, len(batch.flights))
+        self._sizes.shrink(batch.kind, len(batch.flights))
         self.troubles.tell(batch, error)
         self._books.take_back(batch)
 

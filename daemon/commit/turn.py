@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from daemon.commit.accountlock import AccountLock, NoLock
-
 
 class Turn(Protocol):
     """Held by one mount of the account at a time. Every method is called under the tree's lock, from any
@@ -35,27 +33,18 @@ class Turn(Protocol):
         """Others may have the turn."""
 
 
-class TurnByFile:
-    """``Turn`` among the mounts of one machine: whoever holds the file's lock has it."""
+class NoTurn:
+    """``Turn`` where the service takes several batches at a time (Box): everybody has it."""
 
+    refused: Path | None = None
     awaited = ""
-
-    def __init__(self, lock: AccountLock | NoLock) -> None:
-        self._lock = lock
-
-    @property
-    def refused(self) -> Path | None:
-        return self._lock.refused
-
-    @property
-    def is_held(self) -> bool:
-        return True  # the kernel takes it away with the process, and no sooner
+    is_held = True
 
     def try_take(self) -> bool:
-        return self._lock.try_take()
+        return True
 
     def note_job(self, job: str) -> None:
-        """Nobody needs it: a mount that takes over the journal finds it there."""
+        """Nobody waits for its end."""
 
     def release(self) -> None:
-        self._lock.release()
+        """Nobody waits for it."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.commit.accountlock import AccountLock
-from daemon.commit.turn import TurnByFile
 from daemon.config.fleet import Fallback, Fleet
 from daemon.control.status import FleetStatus
 from daemon.fleet.joining import server_of
@@ -50,7 +49,7 @@ def join(fleet: Fleet, account: Account, backend: Backend, clock: Clock, lock_pa
     name = fleet.name or socket.gethostname()
     turn = FleetTurn(
         server_of(fleet, account.key),
-        TurnByFile(AccountLock(lock_path)),
+        AccountLock(lock_path),
         clock,
         Member(f"{name}:{uuid.uuid4().hex}", name),
         poll=lambda job: backend.poll(job, ()),

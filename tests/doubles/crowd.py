@@ -16,7 +16,6 @@ from pathlib import Path
 from daemon.commit.accountlock import AccountLock
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.committer import LOCK_RETRY_S
-from daemon.commit.turn import TurnByFile
 from daemon.fleet.ports import LEASE_S, Member
 from daemon.fleet.turn import FleetTurn
 from mountfs.model.order import OrderKind
@@ -95,7 +94,7 @@ class Crowd:
     def _machine(self, folder: Path, number: int, work: Copier) -> Machine:
         turn = FleetTurn(
             self.server,
-            TurnByFile(AccountLock(folder / f"{number}.lock")),
+            AccountLock(folder / f"{number}.lock"),
             self.clock,
             Member(f"m{number}", f"m{number}"),
             poll=lambda job: None,

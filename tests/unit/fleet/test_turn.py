@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from daemon.commit.accountlock import AccountLock
-from daemon.commit.turn import TurnByFile
 from daemon.fleet.ports import LEASE_S, FleetView, Member
 from daemon.fleet.turn import HELD_MOST_S, JOB_ASKED_S, WANTED_S, FleetTurn
 from mountfs.errors import MountfsError, Offline, SessionLost, Unreachable
@@ -30,7 +29,7 @@ class Machine:
         self.asked: list[str] = []
         self.woken = 0
         self.calls = 0
-        local = TurnByFile(AccountLock(folder / f"{name}.lock"))
+        local = AccountLock(folder / f"{name}.lock")
         self.turn = FleetTurn(
             fleet,
             local,
