@@ -175,7 +175,6 @@ LAYERS_OF_THE_TREE = (
     (
         "bases",
         "doubt",
-        "flight",
         "foldertimes",
         "keptrows",
         "label",
