@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mountfs.model.entry import File
-from mountfs.model.value import value
+from mountfs.model.value import copying, value
 from mountfs.tree.overlay import Overlay
 
 
@@ -60,52 +60,20 @@ class Content:
     overlay: Overlay | None = None
     twin: Twin | None = None
 
+    @copying(is_flushed=True, is_synced=False)
     def closed(self, size_bytes: int, mtime_ns: int) -> Content:
         """Closed with so many bytes: a crash finds them whole."""
-        return Content(
-            self.id,
-            self.spool,
-            size_bytes,
-            mtime_ns,
-            self.over,
-            is_flushed=True,
-            content_hash=self.content_hash,
-            session=self.session,
-            overlay=self.overlay,
-            twin=self.twin,
-        )
+        raise NotImplementedError
 
+    @copying(is_synced=True)
     def synced(self) -> Content:
         """The same bytes, which survive a power loss."""
-        return Content(
-            self.id,
-            self.spool,
-            self.size_bytes,
-            self.mtime_ns,
-            self.over,
-            self.is_flushed,
-            is_synced=True,
-            content_hash=self.content_hash,
-            session=self.session,
-            overlay=self.overlay,
-            twin=self.twin,
-        )
+        raise NotImplementedError
 
+    @copying()
     def uploaded(self, content_hash: str, session: str | None, twin: Twin | None) -> Content:
         """The same bytes, which are at the service."""
-        return Content(
-            self.id,
-            self.spool,
-            self.size_bytes,
-            self.mtime_ns,
-            self.over,
-            self.is_flushed,
-            self.is_synced,
-            content_hash,
-            session,
-            self.overlay,
-            twin,
-        )
+        raise NotImplementedError
 
     @property
     def is_whole(self) -> bool:
