@@ -360,7 +360,7 @@ def _senders(
         pause=pause,
         rate=foundation.link.up,
     )
-    plan.uploads, plan.rescue = uploader, Rescue(tree, foundation.copies)
+    plan.want_bytes, plan.rescue = uploader.want, Rescue(tree, foundation.copies)
     committer = Committer(
         tree,
         plan,

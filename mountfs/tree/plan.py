@@ -37,7 +37,6 @@ from mountfs.tree.timers import Timers
 from mountfs.tree.tree import Tree
 from mountfs.tree.twins import is_at_service
 from mountfs.tree.unsendable import Bugs, Unsendable
-from mountfs.tree.uploadport import NoUploads, Uploads
 from mountfs.tree.vanishing import lose_within
 from mountfs.tree.waits import Waits
 from mountfs.tree.word import is_refused, keeps_here
@@ -58,8 +57,9 @@ class Plan(Planner):
 
     def __init__(self, tree: Tree, limits: BackendLimits, usual_settle_s: float = SETTLE_S) -> None:
         self.wake: Callable[[], None] = lambda: None
-        self.uploads: Uploads = NoUploads()
         self.is_hurried: Callable[[], bool] = lambda: False
+        self.want_bytes: Callable[[Node], None] = lambda _node: None
+        """Called, under the lock, with what waits for nothing but its bytes to go up."""
         self.rescue: Callable[[Node], None] = lambda _node: None
         """Called, under the lock, with what a bug left in a folder that has vanished."""
         self._tree = tree
@@ -282,7 +282,7 @@ class Plan(Planner):
         if found is not None:
             return self._wait(node, step, found)
         if not is_at_service(self._tree, self._limits, node, step):
-            self.uploads.want(node)
+            self.want_bytes(node)
             return False
         if not together:
             pending.ready_since_s = now_s

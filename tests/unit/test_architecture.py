@@ -188,7 +188,6 @@ LAYERS_OF_THE_TREE = (
         "rows",
         "timers",
         "unsendable",
-        "uploadport",
         "waits",
         "word",
     ),
