@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mountfs.errors import TooLarge, Transient
 from mountfs.files import overlaid
 from mountfs.files.services import Services
@@ -62,11 +65,8 @@ def begun_from_pending(
     if overlay is None or not overlay.missing:
         return _copied(services, spool_file, kept_bytes), None
     copy, overlay = _laid_over(services, overlay, kept_bytes)
-    try:
+    with discarded_on_errors(services, copy):
         spool_file.copy_ranges_into(copy, overlay.missing.gaps(0, kept_bytes))
-    except BaseException:
-        discard(services, copy)
-        raise
     return copy, overlay
 
 
@@ -99,12 +99,9 @@ def begun_behind(
 def keep_synced(services: Services, copy: SpoolFile) -> None:
     """*copy* takes the place of bytes that may be synced: it is, too, before those go. Discards it on
     errors."""
-    try:
+    with discarded_on_errors(services, copy):
         services.spool.fdatasync(copy.name)
         services.spool.sync_directory()
-    except BaseException:
-        discard(services, copy)
-        raise
 
 
 def begun_for_nobody(
@@ -134,23 +131,15 @@ def completed(
 def _begun_by_reading(services: Services, file: File, size_bytes: int) -> tuple[SpoolFile, int]:
     """A new spool file with the first *size_bytes* of the revision *file*, and how many there were."""
     services.room.take(size_bytes)
-    copy = services.spool.create()
-    try:
-        copy.label(NOBODYS)  # a crash takes it away until it has a name
+    with _begun(services) as copy:
         return copy, _read_into(services, file, copy, 0, size_bytes)
-    except BaseException:
-        discard(services, copy)
-        raise
 
 
 def _fill(services: Services, copy: SpoolFile, overlay: Overlay) -> None:
     """Fetches what *copy*, which has no rows yet, lacks of the revision. Discards it on errors."""
-    try:
+    with discarded_on_errors(services, copy):
         for start, stop in overlay.missing:
             _read_into(services, overlay.file, copy, start, stop)
-    except BaseException:
-        discard(services, copy)
-        raise
 
 
 def _read_into(services: Services, file: File, copy: SpoolFile, start: int, stop: int) -> int:
@@ -164,27 +153,16 @@ def _read_into(services: Services, file: File, copy: SpoolFile, start: int, stop
 
 def _fetched(services: Services, file: File, kept_bytes: int) -> SpoolFile:
     admit(services, kept_bytes)
-    copy = services.spool.create()
-    try:
-        copy.label(NOBODYS)  # until its first write, a crash takes it away
+    with _begun(services) as copy:
         services.reader.copy_into(file, copy, kept_bytes)
-    except BaseException:
-        discard(services, copy)
-        raise
     return copy
 
 
 def _laid_over(services: Services, overlay: Overlay, size_bytes: int) -> tuple[SpoolFile, Overlay]:
     services.room.take(size_bytes)
     services.spool.reserve(size_bytes)
-    spool_file = services.spool.create()
-    try:
-        # Before the content has its rows, a crash takes the file away; after that the rows say what it is.
-        spool_file.label(NOBODYS)
+    with _begun(services) as spool_file:
         spool_file.truncate(size_bytes)
-    except BaseException:
-        discard(services, spool_file)
-        raise
     return spool_file, overlay
 
 
@@ -194,14 +172,29 @@ def _copied(services: Services, spool_file: SpoolFile, kept_bytes: int) -> Spool
     except FileNotFoundError:
         pass  # committed meanwhile, and moved into the cache: the open descriptor still reads the bytes
     services.room.take(kept_bytes)
-    copy = services.spool.create()
-    try:
-        copy.label(NOBODYS)
+    with _begun(services) as copy:
         spool_file.copy_into(copy, kept_bytes, services.spool.admit)
-    except BaseException:
-        discard(services, copy)
-        raise
     return copy
+
+
+@contextmanager
+def _begun(services: Services) -> Iterator[SpoolFile]:
+    """A new spool file, which is gone if what is done with it fails. A crash takes it away, too, until a file
+    has it: by its first write, by a name, or by rows."""
+    copy = services.spool.create()
+    with discarded_on_errors(services, copy):
+        copy.label(NOBODYS)
+        yield copy
+
+
+@contextmanager
+def discarded_on_errors(services: Services, spool_file: SpoolFile) -> Iterator[None]:
+    """Around what *spool_file*, which no row names, is made for."""
+    try:
+        yield
+    except BaseException:
+        discard(services, spool_file)
+        raise
 
 
 def discard(services: Services, spool_file: SpoolFile) -> None:

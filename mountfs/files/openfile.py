@@ -17,6 +17,7 @@ from mountfs.files.copyup import (
     check_size,
     completed,
     discard,
+    discarded_on_errors,
     keep_synced,
 )
 from mountfs.files.keys import Key, content_key, key_of, revision_key
@@ -315,21 +316,15 @@ class OpenFile:
         """Begins a draft in *copy*, which has the first *kept_bytes*. *is_behind*: they are another version's
         as well; False then: that is none any more, and *copy* is gone."""
         before, is_stray = self._spool_file, self._is_writing and self.content is None
-        try:
-            with self._services.lock:
-                if is_behind and not (self.content and self._services.changes.is_newest(self.content)):
-                    discard(self._services, copy)
-                    return False
-                begin, over, content = self._services.changes.begin, self._over, self.content
-                begun = None
-                if not is_stray:
-                    begun = begin(
-                        self.node, copy.name, kept_bytes, over=over, made_from=content, overlay=overlay
-                    )
-                self._turn_to_locked(copy, begun)
-        except BaseException:
-            discard(self._services, copy)
-            raise
+        with discarded_on_errors(self._services, copy), self._services.lock:
+            if is_behind and not (self.content and self._services.changes.is_newest(self.content)):
+                discard(self._services, copy)
+                return False
+            begin, over, content = self._services.changes.begin, self._over, self.content
+            begun = None
+            if not is_stray:
+                begun = begin(self.node, copy.name, kept_bytes, over=over, made_from=content, overlay=overlay)
+            self._turn_to_locked(copy, begun)
         self._overlay = overlay
         self._written = overlaid.present(overlay, kept_bytes)
         self.size_bytes = kept_bytes
