@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from mountfs.errors import NotFound
 from mountfs.files.handle import Handle
-from mountfs.files.hidden import Hidden
 from mountfs.files.keys import Key, content_key, revision_key
 from mountfs.files.openfile import OpenFile
 from mountfs.files.pages import Pages
@@ -39,7 +38,9 @@ class OpenFiles:
         """Called when ``finish_left`` has something to do."""
         self._services = services
         self._files: dict[int, list[OpenFile]] = {}
-        self._hidden = Hidden()
+        self._hidden: dict[str, OpenFile] = {}
+        """Removed files that are still open, by the name that libfuse has given each. No such name is in the
+        tree."""
         self._left: list[OpenFile] = []
         """Files without handles whose last version the store did not take, on a full disk for example."""
         self._pages = Pages()
@@ -216,13 +217,13 @@ class OpenFiles:
         """The file *node* was removed at *path*, by which something is still open: *node*, or what others
         have replaced by it. libfuse calls that *hidden* (``.fuse_hidden...``) from here on."""
         files = self._files_of(node)
-        self._hidden.add(hidden, files[-1] if files else self._pages.first_of(path))
+        self._note_hidden(hidden, files[-1] if files else self._pages.first_of(path))
         for each in files:
             each.hide()
 
     def hide_gone(self, path: str, hidden: str) -> None:
         """As ``hide``, of what is open as *path*, where nothing is any more."""
-        self._hidden.add(hidden, self._pages.first_of(path))
+        self._note_hidden(hidden, self._pages.first_of(path))
         self._pages.renamed(path, hidden)
         self.sizes.renamed(path, hidden)
 
@@ -233,20 +234,25 @@ class OpenFiles:
         if not is_unlinked(name):
             return None
         with self._services.lock:
-            return self._hidden.named(name)
+            return self._hidden.get(name)
 
     def open_hidden(self, name: str, path: str, flags: int) -> Handle:
         """One more handle on a removed file, as by /proc/self/fd. NotFound."""
-        file = self._hidden.named(name)
+        file = self._hidden.get(name)
         if file is None:
             raise NotFound(f"{name} does not exist")
         return self._handle(file, path, flags)
 
     def forget_hidden(self, name: str) -> bool:
-        """libfuse removes *name*; whether a removed file had that name."""
-        return self._hidden.forget(name)
+        """libfuse removes *name*, after the last handle; whether a removed file had that name."""
+        return self._hidden.pop(name, None) is not None
 
     # Inside
+
+    def _note_hidden(self, path: str, file: OpenFile | None) -> None:
+        """libfuse calls *file* by *path* from here on; None: what it renamed is not open here."""
+        if file is not None:
+            self._hidden[path.rpartition("/")[2]] = file
 
     def _files_of(self, node: Node) -> list[OpenFile]:
         return [file for file in self._files.get(node.id, ()) if file.node is node]
@@ -286,7 +292,8 @@ class OpenFiles:
                 del self._files[node.id]
         file.nodes.clear()
         self._pages.closed(file)
-        self._hidden.closed(file)
+        for name in [name for name, hidden in self._hidden.items() if hidden is file]:
+            del self._hidden[name]
 
     def _handle(
         self, file: OpenFile, path: str, flags: int, *, is_new: bool = False, is_ours: bool = False
