@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from cachetools import TTLCache
@@ -83,56 +84,49 @@ class _Order:
         return place >= 0 and 0 < self.place(after) - place <= SKIPS
 
 
+class _Way(Enum):
+    """In which order the files of a folder follow each other."""
+
+    LISTED = auto()
+    """As the mount lists them."""
+    NAMED = auto()
+    BACKWARD = auto()
+    """By their names, from the last one on."""
+
+
 class _Orders:
     """The files, or the folders, of one folder as they were at *made_s*, in each order."""
 
-    __slots__ = ("_backward", "_named", "listed", "made_s")
+    __slots__ = ("_sorted", "listed", "made_s")
 
     def __init__(self, files: Sequence[Node], made_s: float) -> None:
         self.made_s = made_s
         self.listed = _Order(files)
-        self._named: _Order | None = None
-        self._backward: _Order | None = None
+        self._sorted: dict[_Way, _Order] = {}
 
     def __len__(self) -> int:
         return len(self.listed.files)
 
-    def leading(self, before: Node, after: Node) -> _Order | None:
-        """The order in which *after* follows *before*; None: it does in none."""
-        if self.listed.is_next(before, after):
+    def of(self, way: _Way) -> _Order | None:
+        """None: there are too many to sort them."""
+        if way is _Way.LISTED:
             return self.listed
-        named = self.named
+        if way not in self._sorted and len(self) <= MOST_SORTED:
+            named = sorted(self.listed.files, key=lambda each: each.state.name)
+            self._sorted[way] = _Order(named[::-1] if way is _Way.BACKWARD else named)
+        return self._sorted.get(way)
+
+    def leading(self, before: Node, after: Node) -> _Way | None:
+        """How *after* follows *before*; None: in no order."""
+        if self.listed.is_next(before, after):
+            return _Way.LISTED
+        named = self.of(_Way.NAMED)
         if named is None:
             return None
         if named.is_next(before, after):
-            return named
+            return _Way.NAMED
         # Only neighbours: in a small folder any two files are within SKIPS of each other.
-        if 0 <= named.place(after) == named.place(before) - 1:
-            return self.backward
-        return None
-
-    def followed(self, run: _Run) -> _Order | None:
-        """The one of them that *run* keeps to."""
-        if run.is_backward:
-            return self.backward
-        return self.named if run.is_named else self.listed
-
-    @property
-    def named(self) -> _Order | None:
-        """The order of their names; None: there are too many to sort them."""
-        if self._named is None and len(self) <= MOST_SORTED:
-            self._named = _Order(sorted(self.listed.files, key=lambda each: each.state.name))
-        return self._named
-
-    @property
-    def backward(self) -> _Order | None:
-        """The order of their names, from the last one on; None: as ``named``."""
-        if self._backward is None and self.named is not None:
-            self._backward = _Order(self.named.files[::-1])
-        return self._backward
-
-    def is_backward(self, order: _Order | None) -> bool:
-        return order is not None and order is self._backward
+        return _Way.BACKWARD if 0 <= named.place(after) == named.place(before) - 1 else None
 
 
 @dataclass(slots=True)
@@ -141,7 +135,7 @@ class _Run:
 
     ``order``: in which its files are read; None: they follow each other in neither. ``window``: how many
     files are fetched ahead. ``reached``: the files before this place of the order were asked for.
-    ``is_named``, ``is_backward``: which of the orders a program keeps to that goes on into the next folder.
+    ``way``: of the orders the one that a program keeps to which goes on into the next folder.
     ``beyond``: so many files of the next folders were asked for. ``top``: below it lie the folders that a
     walk goes through; None: no walk came through this folder.
     """
@@ -151,13 +145,8 @@ class _Run:
     window: int = 0
     reached: int = 0
     beyond: int = 0
-    is_named: bool = False
-    is_backward: bool = False
+    way: _Way = _Way.LISTED
     top: Node | None = None
-
-    def keep_to(self, before: _Run) -> None:
-        """Goes on in the order of *before*."""
-        self.is_named, self.is_backward = before.is_named, before.is_backward
 
 
 class Siblings:
@@ -221,8 +210,8 @@ class Siblings:
         run.window = before.window if run.top is not None else before.window // 2
         if run.window or run.top is not None:
             orders = self._orders_of(folder)
-            run.order = None if orders is None else orders.followed(before)
-            run.keep_to(before)
+            run.way = before.way
+            run.order = None if orders is None else orders.of(run.way)
         return run
 
     def _top_of_walk(self, before: _Run, folder: Node) -> Node | None:
@@ -278,7 +267,7 @@ class Siblings:
         """The folder after *folder*: the first one in it, else the next one beside it, or one above it."""
         with self._lock:
             orders = self._orders_of(folder, of_folders=True)
-            inside = None if orders is None else orders.followed(run)
+            inside = None if orders is None else orders.of(run.way)
             for each in () if inside is None else inside.files[:FOLDERS_KEPT]:
                 known = self._runs.get(each.id)
                 if known is None or known.last is None:
@@ -288,7 +277,7 @@ class Siblings:
                 if at is run.top or parent is None:
                     return None
                 orders = self._orders_of(parent, at, of_folders=True)
-                beside = None if orders is None else orders.followed(run)
+                beside = None if orders is None else orders.of(run.way)
                 place = -1 if beside is None else beside.place(at)
                 if beside is not None and 0 <= place < len(beside.files) - 1:
                     return beside.files[place + 1]
@@ -297,14 +286,12 @@ class Siblings:
     def _first(self, folder: Node, count: int, walk: _Run) -> tuple[list[File], int]:
         """What is to be fetched of the first *count* files in *folder*, and how many files it has."""
         orders = self._orders_of(folder)
-        order = None if orders is None else orders.followed(walk)
+        order = None if orders is None else orders.of(walk.way)
         if order is None:
             return [], count
         run = self._runs.get(folder.id)
         if run is None:
-            run = _Run(None, order, walk.window, top=walk.top)
-            run.keep_to(walk)
-            self._runs[folder.id] = run
+            run = self._runs[folder.id] = _Run(None, order, walk.window, way=walk.way, top=walk.top)
         elif run.last is not None:
             return [], count
         start, run.reached = run.reached, max(run.reached, min(count, len(order.files)))
@@ -324,9 +311,9 @@ class Siblings:
             run.window = min(max(FIRST_FILES, further), MOST_FILES)
         else:
             orders = self._orders_of(folder, run.last, node)
-            run.order = order = None if orders is None else orders.leading(run.last, node)
-            run.is_named = orders is not None and order is not orders.listed
-            run.is_backward = orders is not None and orders.is_backward(order)
+            way = None if orders is None else orders.leading(run.last, node)
+            run.order = order = None if orders is None or way is None else orders.of(way)
+            run.way = way or run.way
             run.window = FIRST_FILES if order is not None else 0
             run.reached = run.beyond = 0
             run.top = run.top if order is not None else None
