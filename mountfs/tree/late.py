@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mountfs.model.entry import NS_PER_S, Entry, File
@@ -48,6 +49,17 @@ Version = tuple[str, int, int]
 """The hash of its bytes, their number, and its time in seconds."""
 
 
+@dataclass(slots=True)
+class _Moves:
+    """Renames of one item. ``paths``: when each was given up, by the folded path that the item was to have.
+    ``goal``: where the last of them was to lead, as the node of a folder and a name in it. ``removed``: the
+    hash of a file that was removed since."""
+
+    paths: dict[str, int] = field(default_factory=dict)
+    goal: tuple[int, str] | None = None
+    removed: str | None = None
+
+
 class LateFiles:
     """By the folded path at the service that each was sent to. Under the tree's lock; what changes them
     belongs into a transaction that ends with ``save``."""
@@ -57,14 +69,10 @@ class LateFiles:
         self._time = SteadyTime(store, clock)
         self._sent: dict[str, dict[Version, list[int]]] = {}
         """When each was given up, in seconds since 1970; the latest last. So often it may arrive."""
-        self._moved: dict[str, dict[str, int]] = {}
-        """Likewise by the item's id and the folded path that it was to have."""
-        self._folders: dict[str, tuple[int, str]] = {}
-        """The node of the folder that the last of these renames was to lead to, and the name in it."""
-        self._removed: dict[str, str] = {}
-        """The hashes of such files that were removed since, by their ids."""
+        self._moved: dict[str, _Moves] = {}
+        """By the item's id."""
         self._versions: dict[str, dict[str, int]] = {}
-        """Likewise by the item's id and the hash of its bytes."""
+        """When each was given up, by the item's id and the hash of its bytes."""
         self._removals: dict[str, int] = {}
         """Likewise of removals, by the ids of items."""
         self._read(store, lambda node_id: node_id)
@@ -82,14 +90,14 @@ class LateFiles:
         at = self._time.reader(store, KEPT_S)
         with suppress(ValueError, TypeError):
             for item_id, path, noted_s, digest, *goal in json.loads(store.fact(MOVES_FACT) or "[]"):
-                paths = self._moved.setdefault(str(item_id), {})
-                is_last = at(noted_s) >= max(paths.values(), default=0)
-                paths[str(path)] = max(at(noted_s), paths.get(str(path), 0))
+                moves = self._moved.setdefault(str(item_id), _Moves())
+                is_last = at(noted_s) >= max(moves.paths.values(), default=0)
+                moves.paths[str(path)] = max(at(noted_s), moves.paths.get(str(path), 0))
                 folder_id = node_of(int(goal[0])) if len(goal) == 2 else None
                 if folder_id is not None and is_last:
-                    self._folders[str(item_id)] = folder_id, str(goal[1])
+                    moves.goal = folder_id, str(goal[1])
                 if digest:
-                    self._removed[str(item_id)] = str(digest)
+                    moves.removed = str(digest)
             for item_id, digest, noted_s in json.loads(store.fact(VERSIONS_FACT) or "[]"):
                 versions = self._versions.setdefault(str(item_id), {})
                 versions[str(digest)] = max(at(noted_s), versions.get(str(digest), 0))
@@ -103,15 +111,13 @@ class LateFiles:
         it has copied; a service may give the copy the time of that."""
         content = flight.content
         if flight.kind is OrderKind.MOVE and flight.item_id:
-            paths = self._moved.pop(flight.item_id, {})
-            paths[flight.place.path.key] = self._now_s()
-            _drop_oldest(paths, KEPT_OF_ONE)
-            self._moved[flight.item_id] = paths
+            moves = self._moved.pop(flight.item_id, _Moves())
+            moves.paths[flight.place.path.key] = self._now_s()
+            _drop_oldest(moves.paths, KEPT_OF_ONE)
             if flight.parent is not None:
-                self._folders[flight.item_id] = flight.parent.id, flight.name
-            for item_id in _drop_oldest(self._moved, KEPT):
-                self._removed.pop(item_id, None)
-                self._folders.pop(item_id, None)
+                moves.goal = flight.parent.id, flight.name
+            self._moved[flight.item_id] = moves
+            _drop_oldest(self._moved, KEPT)
             self._is_saved = False
         if flight.kind is OrderKind.DELETE and flight.item_id:
             self._removals.pop(flight.item_id, None)
@@ -149,8 +155,6 @@ class LateFiles:
             self._forget_versions(flight, entry)
         is_moved = flight.kind is OrderKind.MOVE and self._moved.pop(flight.item_id, None) is not None
         if self._sent.pop(flight.place.path.key, None) is not None or is_moved:
-            self._removed.pop(flight.item_id, None)
-            self._folders.pop(flight.item_id, None)
             self._is_saved = False
 
     @property
@@ -170,9 +174,9 @@ class LateFiles:
             ]
             self._store.set_fact(FACT, json.dumps(rows) if rows else None)
             moves = [
-                (item_id, path, noted_s, self._removed.get(item_id), *self._folders.get(item_id, ()))
-                for item_id, paths in self._moved.items()
-                for path, noted_s in paths.items()
+                (item_id, path, noted_s, each.removed, *(each.goal or ()))
+                for item_id, each in self._moved.items()
+                for path, noted_s in each.paths.items()
             ]
             self._store.set_fact(MOVES_FACT, json.dumps(moves) if moves else None)
             versions_of = [
@@ -206,15 +210,17 @@ class LateFiles:
 
     @property
     def has_any(self) -> bool:
-        return bool(self._sent or self._removed)
+        return bool(self._sent or self._moved)
 
     def is_one_at(self, path: str, entry: Entry) -> bool:
         """As ``is_one``, of an entry at a folded path."""
         if not isinstance(entry, File) or entry.content_hash is None:
             return False
-        ours = (self._removed.get(entry.id), *self._versions.get(entry.id, ()))
-        if ours[0] and entry.content_hash in ours and self._is_moved_to(path, entry):
-            return True
+        moves = self._moved.get(entry.id)
+        if moves is not None and moves.removed and self._is_moved_to(path, entry):
+            ours = (moves.removed, *self._versions.get(entry.id, ()))
+            if entry.content_hash in ours:
+                return True
         times_s = self._sent.get(path, {}).get(_version(entry))
         return times_s is not None and self._may_arrive(times_s[-1])
 
@@ -224,14 +230,15 @@ class LateFiles:
         return is_known and self._is_moved_to(remote_path(folder).child(entry.name).key, entry)
 
     def _is_moved_to(self, path: str, entry: Entry) -> bool:
-        noted_s = self._moved.get(entry.id, {}).get(path)
+        moves = self._moved.get(entry.id)
+        noted_s = None if moves is None else moves.paths.get(path)
         return noted_s is not None and self._may_arrive(noted_s)
 
     def left(self, folder: Node, entry: Entry) -> None:
         """*entry* is not in *folder* any more: if it had arrived there, who moves it there again is somebody
         else."""
-        paths = self._moved.get(entry.id)
-        if paths and paths.pop(remote_path(folder).child(entry.name).key, None) is not None:
+        moves = self._moved.get(entry.id)
+        if moves is not None and moves.paths.pop(remote_path(folder).child(entry.name).key, None) is not None:
             self._is_saved = False
 
     def _folder_moved(self, source: RemotePath, target: RemotePath) -> None:
@@ -248,7 +255,8 @@ class LateFiles:
         """The node of the folder in which what *flight* was to remove may be, by a rename of ours that was
         given up: news of it came meanwhile."""
         is_told = flight.kind is OrderKind.DELETE and flight.heard is not None
-        return self._folders.get(flight.item_id, (None, ""))[0] if is_told else None
+        moves = self._moved.get(flight.item_id) if is_told else None
+        return None if moves is None or moves.goal is None else moves.goal[0]
 
     @property
     def has_moves(self) -> bool:
@@ -257,8 +265,11 @@ class LateFiles:
     def goal(self, item_id: str) -> tuple[int, str] | None:
         """The node of the folder, and the name, to which a rename of ours that was given up may have taken an
         item."""
-        times_s = self._moved.get(item_id, {}).values()
-        return self._folders.get(item_id) if any(map(self._may_arrive, times_s)) else None
+        moves = self._moved.get(item_id)
+        return None if moves is None else self._goal_of(moves)
+
+    def _goal_of(self, moves: _Moves) -> tuple[int, str] | None:
+        return moves.goal if any(map(self._may_arrive, moves.paths.values())) else None
 
     def may_fill(self, folder: Node) -> bool:
         """Whether a file of ours that was given up may arrive in *folder*, or has arrived there."""
@@ -267,10 +278,8 @@ class LateFiles:
             path.rpartition("/")[0] == above and self._may_arrive(max(map(max, versions.values())))
             for path, versions in self._sent.items()
         )
-        return is_sent or any(
-            into == folder.id and self.goal(item_id) is not None
-            for item_id, (into, _) in self._folders.items()
-        )
+        goals = map(self._goal_of, self._moved.values())
+        return is_sent or any(goal is not None and goal[0] == folder.id for goal in goals)
 
     def may_remove(self, item_id: str) -> bool:
         """Whether a removal that was given up may still take effect."""
@@ -317,21 +326,19 @@ class LateFiles:
             self._is_saved = False
         is_other = entry is not None and entry.id != item_id and item_id in self._moved
         if is_other and flight.over is not None and flight.over.content_hash:
-            self._removed[item_id] = flight.over.content_hash
+            self._moved[item_id].removed = flight.over.content_hash
             self._is_saved = False
 
     def _forget_moved(self, flight: Flight) -> None:
-        paths = self._moved.get(flight.item_id)
-        if paths is None:
+        moves = self._moved.get(flight.item_id)
+        if moves is None:
             return
         self._is_saved = False
-        paths.pop(flight.place.path.key, None)
-        if not paths:
+        moves.paths.pop(flight.place.path.key, None)
+        if not moves.paths:
             del self._moved[flight.item_id]
-            self._removed.pop(flight.item_id, None)
-            self._folders.pop(flight.item_id, None)
         elif flight.over is not None and flight.over.content_hash:
-            self._removed[flight.item_id] = flight.over.content_hash
+            moves.removed = flight.over.content_hash
 
     def _may_arrive(self, noted_s: int) -> bool:
         return self._now_s() - noted_s <= KEPT_S
@@ -366,9 +373,6 @@ def _version(file: File) -> Version:
     return file.content_hash or "", file.size_bytes, file.mtime_ns // NS_PER_S
 
 
-def _drop_oldest(kept: dict[K, V], most: int) -> list[K]:
-    """The keys of what is dropped."""
-    dropped = list(kept)[: max(0, len(kept) - most)]
-    for key in dropped:
+def _drop_oldest(kept: dict[K, V], most: int) -> None:
+    for key in list(kept)[: max(0, len(kept) - most)]:
         del kept[key]
-    return dropped
