@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from daemon.commit.arrivals import ARRIVED
@@ -32,6 +32,7 @@ from mountfs.model.pacing import ALONE, USUAL
 from mountfs.ports import Backend
 from mountfs.tree.booking import Books
 from mountfs.tree.childrows import held, unread_about
+from mountfs.tree.chunks import chunks
 from mountfs.tree.late import note_unheard
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Flight, Node, path_of
@@ -66,7 +67,7 @@ class BatchBooks:
                 for session in unused:
                     self._tree.add_orphan(session)
         verdict_on = {flight.id: verdict for flight, verdict in zip(flights, verdicts, strict=True)}
-        for part in _steps(flights):
+        for part in chunks(flights, BOOKED_AT_ONCE):
             moved = [flight for flight in part if not _stays(flight, verdict_on[flight.id])]
             self._book_step(part, lambda flight: self._book_one(flight, verdict_on[flight.id]), moved)
         done = [flight for flight in flights if isinstance(verdict_on[flight.id], Acknowledge)]
@@ -75,7 +76,7 @@ class BatchBooks:
     def give_up_removals(self, batch: Batch, spared: Sequence[Flight]) -> None:
         """Takes the removals *spared* out of the batch: they are not sent, and what was to be removed is
         shown again."""
-        for part in _steps(spared):
+        for part in chunks(spared, BOOKED_AT_ONCE):
             self._book_step(
                 part, lambda flight: self._books.give_up_removal(flight, None, OTHERS_BYTES), part
             )
@@ -90,14 +91,14 @@ class BatchBooks:
             self._held.hold_back(flight.node, None)
             self._books.again(flight, ARRIVED)
 
-        for part in _steps(filled):
+        for part in chunks(filled, BOOKED_AT_ONCE):
             self._book_step(part, book)
             batch.drop(part)
         self.keep(batch, batch.flights)
 
     def take_back(self, batch: Batch) -> None:
         """Ends a batch that was not sent, or of which nothing was carried out."""
-        for part in _steps(batch.flights):
+        for part in chunks(batch.flights, BOOKED_AT_ONCE):
             self._book_step(part, self._books.unsent)
             batch.drop(part)
         self._unsend_carried(batch)
@@ -132,7 +133,7 @@ class BatchBooks:
             self._note_unheard(flight)
             self._again(flight, error)
 
-        for part in _steps(flights):
+        for part in chunks(flights, BOOKED_AT_ONCE):
             self._book_step(part, book)
             batch.drop(part)
         self._unsend_carried(batch)
@@ -204,7 +205,7 @@ class BatchBooks:
         made = places_above(flight for flight, each in judged if isinstance(each, Acknowledge | Overtaken))
         unknown = places_above(flight for flight, each in judged if isinstance(each, Unknown)) - made
         carried = batch.sent.carried
-        for part in _steps([folder for folder in carried if folder.place.path.key in made]):
+        for part in chunks((each for each in carried if each.place.path.key in made), BOOKED_AT_ONCE):
             self._book_step(part, lambda folder: self._books.acknowledge(folder, Folder("", folder.name)))
         self._unsend_carried(batch, made | unknown)
         batch.sent.carried = [
@@ -221,7 +222,8 @@ class BatchBooks:
             return
         kept = places_above(batch.flights) if above is None else above
         # The deepest first, so that none is on its way into one that is not.
-        for part in _steps([folder for folder in reversed(carried) if folder.place.path.key not in kept]):
+        unsent = (each for each in reversed(carried) if each.place.path.key not in kept)
+        for part in chunks(unsent, BOOKED_AT_ONCE):
             self._book_step(part, self._books.unsent)
         batch.sent.carried = [folder for folder in carried if folder.place.path.key in kept]
 
@@ -234,10 +236,6 @@ def _stays(flight: Flight, verdict: Verdict) -> bool:
     if isinstance(verdict, Acknowledge):
         return verdict.entry is None or verdict.entry.name == flight.name
     return isinstance(verdict, Retry | Rebase | Reupload | DropTime | Unknown)
-
-
-def _steps(flights: Sequence[Flight]) -> Iterator[Sequence[Flight]]:
-    return (flights[at : at + BOOKED_AT_ONCE] for at in range(0, len(flights), BOOKED_AT_ONCE))
 
 
 def _halve_next_batch(node: Node, entries: int) -> None:

@@ -75,10 +75,10 @@ class Troubles:
         with self._tree.lock:
             self._log.succeeded()
 
-    def slow_down(self, error: MountfsError, started_s: float, batch: Batch | None = None) -> None:
+    def slow_down(self, error: MountfsError, started_s: float, batch: Batch) -> None:
         """Paces the account, or *batch* alone if other batches may well get through."""
         now_s, jitter = self._clock.now_s(), self._clock.jitter()
-        if batch is None or self._is_alone or is_account_wide(error):
+        if self._is_alone or is_account_wide(error):
             with self._tree.lock:
                 self.account_pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
         else:

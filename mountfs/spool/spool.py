@@ -197,18 +197,22 @@ class Spool:
 
     def remove(self, name: str) -> None:
         """Removes a file; one that is gone already (or was taken over by renaming it) is fine."""
-        self._retire(name)
+        self.let_go(name)
         with contextlib.suppress(FileNotFoundError):
             self._disk.remove(self.place(name))
 
     def let_go(self, name: str) -> None:
-        """Somebody else has taken the file over, by renaming it."""
-        self._retire(name)
+        """Somebody else takes the file over, by renaming it, or it goes."""
+        self._extending.let_go(name)
+        with self._readers_lock:
+            reader = self._readers.pop(name, None)
+            if reader is not None:
+                self._retire_locked(reader)
 
     def move_out(self, name: str, target: Path) -> None:
         """Gives a file to somebody else on the same file system, making the folder it goes to."""
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._retire(name)
+        self.let_go(name)
         self._disk.rename(str(self.path(name)), str(target))
 
     def path(self, name: str) -> Path:
@@ -273,13 +277,6 @@ class Spool:
             reader.users -= 1
             if reader.is_retired and not reader.users:
                 self._disk.close(reader.fd)
-
-    def _retire(self, name: str) -> None:
-        self._extending.let_go(name)
-        with self._readers_lock:
-            reader = self._readers.pop(name, None)
-            if reader is not None:
-                self._retire_locked(reader)
 
     def _retire_locked(self, reader: _Reader) -> None:
         reader.is_retired = True

@@ -46,6 +46,12 @@ def base_child(folder: Node, key: str) -> Node | None:
     return child if fold(child.state.base.name) == key else None
 
 
+def claimant(folder: Node, key: str) -> Node | None:
+    """The node to which an order on its way will give a folded name in *folder*."""
+    claims = folder.part.claims
+    return None if claims is None else claims.get(key)
+
+
 def leave_gone(node: Node, before: State) -> bool:
     """Takes *node* out of ``gone`` of the folder that the service had it in; whether it was there. Then an
     order for that folder may be due: `mv d/f .; rmdir d` removes d once f has left it."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from mountfs.tree.bases import is_attached
-from mountfs.tree.chunks import CHUNK
+from mountfs.tree.chunks import CHUNK, chunks
 from mountfs.tree.node import Node, above
 from mountfs.tree.rows import NodeRow
 from mountfs.tree.tree import Tree
@@ -44,8 +44,7 @@ def read_children(tree: Tree, folder: Node) -> None:
 
 def _take(tree: Tree, folder: Node, rows: list[NodeRow]) -> None:
     tree.residents.begin(folder)
-    for at in range(0, len(rows), CHUNK):
-        part = rows[at : at + CHUNK]
+    for part in chunks(rows, CHUNK):
         listings = tree.store.listings_of(part)
         for row in part:
             node = tree.enter_row(row, listings.get(row.id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mountfs.model.path import fold
+from mountfs.tree.bases import claimant
 from mountfs.tree.beside import name_beside
 from mountfs.tree.childrows import load_children
 from mountfs.tree.node import Node
@@ -24,10 +25,9 @@ class CopyNames:
         load_children(self._tree, folder)
 
         def is_taken(copy: str) -> bool:
-            key = fold(copy)
-            claims = folder.part.claims or {}
-            is_here = self._tree.child(folder, key) is not None or key in claims
-            return is_here or self._tree.base_child(folder, key) is not None
+            key, tree = fold(copy), self._tree
+            there = tree.child(folder, key) or claimant(folder, key) or tree.base_child(folder, key)
+            return there is not None
 
         wall_ns = self._tree.clock.wall_ns()
         return name_beside(name, what, self._host, wall_ns, self._most_chars, is_taken)

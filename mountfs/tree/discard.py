@@ -57,9 +57,9 @@ def pending_within(tree: Tree, top: Node) -> dict[Node, int]:
     with tree.lock:
         nodes = list({**tree.dirty, **tree.refused}.values())
     found: dict[Node, int] = {}
-    for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
+    for part in chunks(nodes, GIVEN_UP_AT_ONCE):
         with tree.lock:
-            for node in nodes[at : at + GIVEN_UP_AT_ONCE]:
+            for node in part:
                 is_ours = node.pending is not None or node.state.refusal is not None
                 depth = _depth_below(node, top) if is_ours and keeper_of(node) is None else None
                 if depth is not None:

@@ -13,8 +13,9 @@ from mountfs.errors import MountfsError
 from mountfs.model.entry import Doubted, Entry, File, Folder, Gone, News, Seen
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
-from mountfs.tree.bases import is_below
+from mountfs.tree.bases import claimant, is_below
 from mountfs.tree.childrows import load_children
+from mountfs.tree.chunks import chunks
 from mountfs.tree.folderpaths import FolderPaths
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
@@ -89,8 +90,7 @@ class Feed:
         with tree.lock:
             self._paths.clear()
         self._ways.look_first(news)
-        for at in range(0, len(news), NOTED_AT_ONCE):
-            part = news[at : at + NOTED_AT_ONCE]
+        for part in chunks(news, NOTED_AT_ONCE):
             self._paths.read_names(folders_of(part))
             with tree.transaction():
                 self._note_part(part)
@@ -267,17 +267,17 @@ class Feed:
     def _is_claimed(self, folder: Node, key: str, entry: Entry | None) -> bool:
         """Whether an order on its way gives that name to a node: its outcome is compared with what was noted.
         A folder that was seen before the order was sent is not the one that the order makes."""
-        claims = folder.part.claims
-        if claims is None or key not in claims:
+        node = claimant(folder, key)
+        if node is None:
             return False
-        flight = claims[key].state.flight
-        self._ids.pop(claims[key].id, None)
+        flight = node.state.flight
+        self._ids.pop(node.id, None)
         is_older = flight is not None and flight.id > self._asked_at
         if isinstance(entry, Folder) and self._has_more and not is_older and len(self._ids) < IDS_KEPT:
-            self._ids[claims[key].id] = entry, self._asked_at  # heard with the last page
+            self._ids[node.id] = entry, self._asked_at  # heard with the last page
         else:
             is_unsure = isinstance(entry, Folder) and (is_older or self._has_more)
-            hear(claims[key], None if is_unsure else entry)
+            hear(node, None if is_unsure else entry)
         return True
 
     def _folder(self, path: RemotePath | None, folder_id: str) -> Node | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
-from mountfs.tree.bases import is_attached
+from mountfs.tree.bases import claimant, is_attached
 from mountfs.tree.foldernames import FolderNames, is_in_rows
 from mountfs.tree.formerplaces import FormerPlaces
 from mountfs.tree.node import Node
@@ -53,9 +53,9 @@ class FolderPaths:
         """A folder on the way to *path* of which ``_child`` would have much to read."""
         at = self._tree.root
         for key in map(fold, path.components):
-            claimant = None if at.part.claims is None else at.part.claims.get(key)
-            if claimant is not None and _is_being_made(claimant):
-                at = claimant
+            claiming = claimant(at, key)
+            if claiming is not None and _is_being_made(claiming):
+                at = claiming
                 continue
             if self._tree.base_child(at, key) is None and is_in_rows(at) and not self._in_rows.has_all(at):
                 return at
@@ -76,13 +76,12 @@ class FolderPaths:
         at = self._tree.root
         for name in path.components:
             key = fold(name)
-            claims = at.part.claims
-            claimant = None if claims is None else claims.get(key)
-            if claimant is not None and _is_being_made(claimant):
-                at = claimant  # what others put into it is noted with it, what we do with our orders
+            claiming = claimant(at, key)
+            if claiming is not None and _is_being_made(claiming):
+                at = claiming  # what others put into it is noted with it, what we do with our orders
                 continue
-            if claimant is not None:
-                hear(claimant, None)
+            if claiming is not None:
+                hear(claiming, None)
             below = self._child(at, key)
             if below is None or below.folder is None:
                 return None

@@ -14,7 +14,7 @@ from mountfs.errors import Busy, NotADirectory, NotFound, Transient
 from mountfs.model.entry import Entry, Odd
 from mountfs.model.path import fold
 from mountfs.ports import Backend
-from mountfs.tree.bases import is_attached
+from mountfs.tree.bases import claimant, is_attached
 from mountfs.tree.childrows import read_children
 from mountfs.tree.chunks import chunks
 from mountfs.tree.listing import Listing
@@ -211,9 +211,9 @@ class Lister:
     def _replaced(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[tuple[Entry, Node]]:
         """What others replaced by *entries*, where those are believed, each with the entry: in a folder with
         anything of ours."""
-        tree, part = self._tree, folder.part
+        tree = self._tree
         replaced: list[tuple[Entry, Node]] = []
-        for chunk in chunks(entries if part.tally is not None else ()):
+        for chunk in chunks(entries if folder.part.tally is not None else ()):
             with tree.lock:
                 found = [(entry, tree.base_child(folder, fold(entry.name))) for entry in chunk]
                 replaced += [
@@ -223,7 +223,7 @@ class Lister:
                     and remote_id(node) not in ("", entry.id)
                     and load.is_believed_at(fold(entry.name))
                     and not is_outdated(tree, folder, entry, load.asked_at)
-                    and not (part.claims is not None and fold(entry.name) in part.claims)
+                    and claimant(folder, fold(entry.name)) is None
                 ]
         return replaced
 
@@ -237,9 +237,8 @@ class Lister:
 
 def _can_take(load: Load, folder: Node, name: str, node: Node) -> bool:
     """Whether nothing that is on its way keeps *node* from having *name* in *folder*."""
-    claims = folder.part.claims
-    is_claimed = claims is not None and fold(name) in claims
-    return node.state.flight is None and not is_claimed and load.is_believed_at(fold(name))
+    key = fold(name)
+    return node.state.flight is None and claimant(folder, key) is None and load.is_believed_at(key)
 
 
 def _lacks(seen: Set[str], folder: Node, node: Node) -> bool:

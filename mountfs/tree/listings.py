@@ -24,7 +24,6 @@ from mountfs.ports import Backend
 from mountfs.tree.childrows import read_children
 from mountfs.tree.formerplaces import FormerPlaces
 from mountfs.tree.lister import Lister
-from mountfs.tree.listing import Listing
 from mountfs.tree.load import Asker, Load
 from mountfs.tree.node import Node, remote_id
 from mountfs.tree.patience import Patience
@@ -108,7 +107,7 @@ class Listings:
         part = folder.part
         is_ours = folder.state.base is None  # so is all that is in it
         if part.children is None or not (
-            is_ours or self._serves(folder, part.listing, doubt, self._asked_at, self.is_away)
+            is_ours or self._serves(folder, doubt, self._asked_at, self.is_away)
         ):
             raise NotLoaded(folder)
         self._tree.residents.used(folder)
@@ -126,9 +125,10 @@ class Listings:
     def is_stale(self, folder: Node, asked_at: int = 0, *, is_told: bool = False) -> bool:
         """Whether the service would have to be asked for what is in *folder*. *is_told*: as in ``load``."""
         is_away = self.is_away and not is_told
-        return not self._serves(folder, folder.part.listing, self.doubt_above(folder), asked_at, is_away)
+        return not self._serves(folder, self.doubt_above(folder), asked_at, is_away)
 
-    def _serves(self, folder: Node, listing: Listing, doubt: int, asked_at: int, is_away: bool) -> bool:
+    def _serves(self, folder: Node, doubt: int, asked_at: int, is_away: bool) -> bool:
+        listing = folder.part.listing
         if folder.state.base is None:
             return True  # all that is in it is ours
         if not listing.listed_at:

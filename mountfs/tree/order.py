@@ -21,6 +21,7 @@ from mountfs.model.entry import File
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
 from mountfs.ports import BackendLimits
+from mountfs.tree.bases import claimant
 from mountfs.tree.node import ROOT_ID, Flight, Node, has_moved
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused, keeper_of, keeps_here, wants_time
@@ -219,9 +220,9 @@ def _blocked_by_own_contents(node: Node, parent: Node) -> Blocked | None:
 
 
 def _blocked_name(tree: Tree, node: Node, parent: Node, key: str) -> Blocked | None:
-    claims = parent.part.claims
-    if claims is not None and claims.get(key, node) is not node:
-        return Blocked(claims[key])
+    claiming = claimant(parent, key)
+    if claiming is not None and claiming is not node:
+        return Blocked(claiming)
     there = tree.base_child(parent, key)
     return Blocked(there) if there is not None and there is not node else None
 

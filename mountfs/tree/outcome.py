@@ -20,7 +20,7 @@ def named(state: State, flight: Flight, name: str) -> State:
 
 def rebased(content: Content | None, before: Over | None, after: Over | None) -> Content | None:
     """*content*, which replaces *after* from here on if it was made from *before*."""
-    if content is None or content.over != before:
+    if content is None or _revision(content.over) != _revision(before):
         return content
     return replace(content, over=after)
 
@@ -28,6 +28,10 @@ def rebased(content: Content | None, before: Over | None, after: Over | None) ->
 def with_rebased_bytes(state: State, before: Over | None, after: Over | None) -> State:
     """*state*, whose bytes of ours that were made from *before* replace *after* from here on."""
     return state.holding(rebased(state.content, before, after), rebased(state.draft, before, after))
+
+
+def _revision(over: Over | None) -> str | None:
+    return None if over is None else over.revision
 
 
 def after_put(state: State, flight: Flight, entry: File) -> State:

@@ -71,25 +71,23 @@ def holding(path: Path, spool: Path) -> Holding:
 
 def names_file(path: Path, spool: str) -> bool:
     """Whether the store at *path* has a row of that spool file; it has none where it cannot be read."""
-    if not path.is_file():
-        return False
-    try:
-        with closing(_connect_beside(path)) as db:
-            return db.execute("SELECT 1 FROM contents WHERE spool = ?", (spool,)).fetchone() is not None
-    except UNREADABLE:
-        return False
+    return _has(path, "SELECT 1 FROM contents WHERE spool = ?", spool, if_unreadable=False)
 
 
 def has_fact(path: Path, key: str) -> bool:
     """Whether the store at *path* has a fact of that name; not where there is no store. True where it cannot
     be read."""
+    return _has(path, "SELECT 1 FROM meta WHERE key = ?", key, if_unreadable=True)
+
+
+def _has(path: Path, query: str, value: str, *, if_unreadable: bool) -> bool:
     if not path.is_file():
         return False
     try:
         with closing(_connect_beside(path)) as db:
-            return db.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is not None
+            return db.execute(query, (value,)).fetchone() is not None
     except UNREADABLE:
-        return True
+        return if_unreadable
 
 
 def _connect_beside(path: Path) -> sqlite3.Connection:

@@ -10,11 +10,12 @@ from mountfs.model.entry import Entry, File, Folder
 from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
 from mountfs.tree import tally
-from mountfs.tree.bases import is_attached, is_below
+from mountfs.tree.bases import claimant, is_attached, is_below
 from mountfs.tree.childrows import load_children
-from mountfs.tree.content import Content, Over
+from mountfs.tree.content import Over
 from mountfs.tree.kept import Kept
 from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, has_moved, path_of
+from mountfs.tree.outcome import with_rebased_bytes
 from mountfs.tree.outdated import doubt_circle, doubt_former, outdate
 from mountfs.tree.showing import shadow, show, spare
 from mountfs.tree.tree import Tree
@@ -35,9 +36,9 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
     if node is not None and node.folder is not None and _stands_in(folder, node):
         doubt_circle(tree, folder)
         return
-    claims = folder.part.claims
-    if claims is not None and key in claims and claims[key] is not node:
-        hear(claims[key], entry)  # an order on its way gives the name to one of ours
+    claiming = claimant(folder, key)
+    if claiming is not None and claiming is not node:
+        hear(claiming, entry)  # an order on its way gives the name to one of ours
         return
     kept: Kept | None = None
     before = tree.base_child(folder, key)
@@ -105,9 +106,7 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
             if is_sent and entry.mtime_ns != state.base.mtime_ns:
                 after = replace(after, mtime_ns=None)  # somebody else gave it a time
         if state.base.content_hash == entry.content_hash or is_late(node, entry):
-            after = after.holding(
-                followed(state.content, state.base, entry), followed(state.draft, state.base, entry)
-            )
+            after = with_rebased_bytes(after, Over.of(state.base), Over.of(entry))
     is_elsewhere = (
         folder is not state.base_parent or state.base is None or fold(state.base.name) != fold(entry.name)
     )
@@ -266,14 +265,6 @@ def hear(node: Node, entry: Entry | None) -> None:
 def token_of(entry: Entry | None) -> str:
     """What ``Flight.heard`` has of *entry*: the revision of a file, the id of a folder; "" of None."""
     return "" if entry is None else entry.revision if isinstance(entry, File) else entry.id
-
-
-def followed(content: Content | None, before: File, after: File) -> Content | None:
-    """*content* after the file got another revision with the same bytes: if it was made from *before*, it is
-    made from *after* as well, and may replace that."""
-    if content is None or content.over is None or content.over.revision != before.revision:
-        return content
-    return replace(content, over=Over.of(after))
 
 
 def in_memory(tree: Tree, folder: Node) -> Node:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
@@ -46,8 +45,7 @@ class NodeRow(NamedTuple):
     kept: Kept | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FlightRow:
+class FlightRow(NamedTuple):
     """A row of ``flights``, with nodes and contents by their ids."""
 
     id: int
@@ -240,7 +238,6 @@ def listing_of(row: Sequence[Any]) -> Listing:
 
 # Contents as rows
 
-NO_GAPS: Mapping[int, Gaps] = {}
 CONTENT_COLUMNS = (
     "id, node, role, spool, size_bytes, time_s, time_ns, over_revision, over_hash, is_flushed, is_synced,"
     " content_hash, session, twin_id, twin_revision, under_id, under_revision, under_size, under_hash"
@@ -280,7 +277,7 @@ def content_values(content: Content, node_id: int | None, role: Role) -> tuple[V
 _NO_UNDER: tuple[Value, ...] = (None, None, None, None)
 
 
-def content_row(row: Sequence[Any], gaps: Mapping[int, Gaps] = NO_GAPS) -> tuple[Content, int | None, Role]:
+def content_row(row: Sequence[Any], gaps: Mapping[int, Gaps]) -> tuple[Content, int | None, Role]:
     """The content of a row of ``contents``, the id of its node, and its role. *gaps*: of all contents
     that have any, by their ids."""
     (
@@ -356,25 +353,6 @@ def flight_values(flight: Flight, batch: int, position: int) -> tuple[Value, ...
 
 
 def flight_row(row: Sequence[Any]) -> FlightRow:
-    flight_id, batch, position, job, kind, is_carried, node, content, parent, name, path, *rest = row
-    folder_id, source_path, source_folder_id, item_id, base_revision, base_hash, time_s, time_ns = rest
-    return FlightRow(
-        flight_id,
-        batch,
-        position,
-        job,
-        OrderKind(kind),
-        bool(is_carried),
-        node,
-        content,
-        parent,
-        name,
-        path,
-        folder_id,
-        source_path,
-        source_folder_id,
-        item_id,
-        base_revision,
-        base_hash,
-        None if time_s is None else time_s * NS_PER_S + time_ns,
-    )
+    *fields, time_s, time_ns = row
+    read = FlightRow._make([*fields, None if time_s is None else time_s * NS_PER_S + time_ns])
+    return read._replace(kind=OrderKind(read.kind), is_carried=bool(read.is_carried))

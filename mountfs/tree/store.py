@@ -276,11 +276,7 @@ class Store:
     def listings_of(self, rows: Iterable[NodeRow]) -> dict[int, Listing]:
         """The listings of those of *rows* that are folders, by their ids."""
         ids = [row.id for row in rows if row.is_folder]
-        if not ids:
-            return {}
-        marks = ", ".join("?" * len(ids))
-        found = self._db.execute(f"SELECT * FROM listings WHERE node IN ({marks})", ids)
-        return {row[0]: listing_of(row) for row in found}
+        return self.walked.listings_of(ids) if ids else {}
 
     def listings_of_dirty(self) -> dict[int, Listing]:
         """The listings of the folders that are not clean, by their ids."""

@@ -134,8 +134,8 @@ class Durability:
             with self._tree.lock:
                 owners = ((content, self._tree.contents.get(content.id)) for content in part)
                 due += [content for content, node in owners if node is not None and is_in(node, folder)]
-        for at in range(0, len(due), BATCH_FILES):
-            self._sync_batch(due[at : at + BATCH_FILES])
+        for batch in chunks(due, BATCH_FILES):
+            self._sync_batch(batch)
         self.sync_store()
 
     def sync_store(self) -> None:
@@ -153,10 +153,10 @@ class Durability:
         with self._tree.lock:
             due = list(self._due.values())
         has_more, end_s = False, self._tree.clock.now_s() + STEP_S
-        for at in range(0, len(due), BATCH_FILES):
+        for batch in chunks(due, BATCH_FILES):
             if has_more := self._tree.clock.now_s() >= end_s:
                 break
-            self._sync_batch(due[at : at + BATCH_FILES])
+            self._sync_batch(batch)
             if self._log_failure is None:
                 self._bound_log()
         if self._log_failure is None:
