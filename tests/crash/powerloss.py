@@ -50,6 +50,11 @@ def frames(log: bytes) -> list[int]:
     return ends
 
 
+def commits(log: bytes) -> list[tuple[int, int]]:
+    """Where the last frame of each transaction, which says how large the database is, begins and ends."""
+    return [(start, end) for start, end in pairwise(frames(log)) if any(log[start + 4 : start + 8])]
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A machine as it is when its power goes: what its disk may have, and what its user was promised."""
@@ -68,10 +73,11 @@ class Moment:
     kept: tuple[bytes, ...]
 
     def cuts(self) -> list[int]:
-        """Where the log may end: at each frame that is not certain, and in the middle of each."""
-        ends = [end for end in frames(self.log) if end >= self.synced_bytes]
-        middles = [(start + end) // 2 for start, end in pairwise(ends)]
-        return sorted(ends + middles)
+        """Where the log may end: behind what is certain, and behind and in the last frame of each further
+        transaction. SQLite takes no other frame of a transaction for anything without that one."""
+        certain = [end for end in frames(self.log) if end >= self.synced_bytes][:1]
+        ends = [(start, end) for start, end in commits(self.log) if end > certain[0]]
+        return certain + [cut for start, end in ends for cut in ((start + end) // 2, end)]
 
 
 @dataclass(slots=True)
