@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from mountfs.tree.doubt import LOST, TORN
-from tests.crash.writer import FILES, LEDGER, Fuse, fused_world, version
+from tests.crash.writer import FILES, KILLED, LEDGER, nothing, version, watched_world
 from tests.doubles.world import HOST
 from tests.fakes.clock import EPOCH_NS, FakeClock
 from tests.waiting import until
@@ -39,18 +39,16 @@ def memory() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def scenes(memory: Path) -> list[Path]:
-    """What each killed writer left, by the point it was killed at."""
-    directory = memory / "killed"
-    directory.mkdir()
-    subprocess.run(_writer(directory), cwd=REPOSITORY, check=True, timeout=240)
-    return sorted(directory.iterdir())
+    """What a writer leaves that is killed, by the point it is killed at."""
+    subprocess.run(_writer(memory), cwd=REPOSITORY, check=True, timeout=240)
+    return sorted((memory / KILLED).iterdir())
 
 
 class Scene:
     """A dead writer's directory, taken up by the next process."""
 
     def __init__(self, directory: Path) -> None:
-        self.world = fused_world(directory, Fuse(0), FakeClock(wall_ns=EPOCH_NS + DAY_NS))
+        self.world = watched_world(directory, nothing, FakeClock(wall_ns=EPOCH_NS + DAY_NS))
         ledger = directory / LEDGER
         lines = ledger.read_text().splitlines() if ledger.exists() else []
         self.promises: dict[int, list[tuple[str, int]]] = {}

@@ -1,17 +1,18 @@
-"""The process that dies: a writer at work on an account as the mount is, killed at a given point.
+"""A writer at work on an account as the mount is, and what it would leave if it were killed at some point.
 
-Run as ``python -m tests.crash.writer DIRECTORY``: forks one writer per point, each in a directory of its
-own, until one lives to the end. With ``--endless`` a single writer goes on until somebody kills it.
-What a writer was promised, it notes in its ledger at once.
+Run as ``python -m tests.crash.writer DIRECTORY``: copies its files at each point. A process that is killed
+leaves what the kernel has of them, and a copy reads the same. Points between which nothing was changed are
+one. With ``--endless`` it goes on until somebody kills it.
+What the writer was promised, it notes in its ledger at once.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import signal
+import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -27,6 +28,8 @@ from tests.fakes.clock import FakeClock
 T = TypeVar("T")
 
 LEDGER = "ledger"
+LIVE, KILLED = "live", "killed"
+"""The writer's own directory, and that of the copies."""
 FILES = 4
 LIMITS = replace(MEMORY_LIMITS, session_min_bytes=1024, chunk_bytes=1024)
 """Every file is a large one: its parts go up while it is being written."""
@@ -37,60 +40,81 @@ def version(number: int, which: int) -> bytes:
     return f"file {number} version {which} ".encode() * (200 + 50 * which)
 
 
-class Fuse:
-    """Counts the points a writer passes and burns at one of them."""
-
-    def __init__(self, at: int) -> None:
-        self._at = at
-        self._passed = 0
-
-    def point(self) -> None:
-        self._passed += 1
-        if self._passed == self._at:
-            os.kill(os.getpid(), signal.SIGKILL)
+Point = Callable[[], None]
+"""Called at each point at which the writer may die."""
 
 
-class FusedDisk(RealDisk):
+def nothing() -> None:
+    """At a point of which no one takes notice."""
+
+
+class Scenes:
+    """Copies of what is in *live* at each point at which it differs from the last one, by their numbers. What
+    SQLite has in shared memory makes no difference: the next process makes that anew."""
+
+    def __init__(self, live: Path, copies: Path) -> None:
+        self._live = live
+        self._copies = copies
+        self._last: object = None
+        self._count = 0
+
+    def take(self) -> None:
+        found = {path: _held(path) for path in self._live.rglob("*") if not path.name.endswith("-shm")}
+        if found != self._last:
+            self._last = found
+            self._count += 1
+            shutil.copytree(self._live, self._copies / f"{self._count:04}")
+
+
+def _held(path: Path) -> object:
+    """All that a file has, the attributes that name it too."""
+    if path.is_dir():
+        return None
+    labels = {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    return path.read_bytes(), labels
+
+
+class WatchedDisk(RealDisk):
     """May die before, in the middle of and after each write."""
 
-    def __init__(self, fuse: Fuse) -> None:
-        self._fuse = fuse
+    def __init__(self, point: Point) -> None:
+        self._point = point
 
     def create(self, path: str) -> int:
         fd = super().create(path)
-        self._fuse.point()
+        self._point()
         return fd
 
     def pwrite(self, fd: int, data: bytes, offset: int) -> None:
         half = len(data) // 2
-        self._fuse.point()
+        self._point()
         super().pwrite(fd, data[:half], offset)
-        self._fuse.point()
+        self._point()
         super().pwrite(fd, data[half:], offset + half)
-        self._fuse.point()
+        self._point()
 
     def truncate(self, fd: int, size_bytes: int) -> None:
         super().truncate(fd, size_bytes)
-        self._fuse.point()
+        self._point()
 
     def label(self, fd: int, text: str) -> bool:
-        self._fuse.point()
+        self._point()
         is_kept = super().label(fd, text)
-        self._fuse.point()
+        self._point()
         return is_kept
 
     def remove(self, path: str) -> None:
         super().remove(path)
-        self._fuse.point()
+        self._point()
 
 
 class LastingAccount(MemoryAccount):
     """An account that outlives the process: what was not written to *path* did not reach the service."""
 
-    def __init__(self, path: Path, fuse: Fuse) -> None:
+    def __init__(self, path: Path, point: Point) -> None:
         super().__init__(LIMITS)
         self._path = path
-        self._fuse = fuse
+        self._point = point
         if path.exists():
             self.__dict__.update(pickle.loads(path.read_bytes()))
 
@@ -105,43 +129,43 @@ class LastingAccount(MemoryAccount):
 
     def lasting(self, call: Callable[[], T]) -> T:
         """May die before the call reaches the service, and before the reply reaches us."""
-        self._fuse.point()
+        self._point()
         reply = call()
         kept = {name: self.__dict__[name] for name in ("tree", "sessions", "_session_count")}
         draft = self._path.with_suffix(".draft")
         draft.write_bytes(pickle.dumps(kept))
         draft.replace(self._path)
-        self._fuse.point()
+        self._point()
         return reply
 
 
-def fused_world(directory: Path, fuse: Fuse, clock: FakeClock | None = None) -> World:
+def watched_world(directory: Path, point: Point, clock: FakeClock | None = None) -> World:
     """A mount that may die before, in the middle of and after each transaction, and around each call."""
-    account = LastingAccount(directory / "account", fuse)
-    world = World(directory, account, limits=LIMITS, disk=FusedDisk(fuse), clock=clock)
+    account = LastingAccount(directory / "account", point)
+    world = World(directory, account, limits=LIMITS, disk=WatchedDisk(point), clock=clock)
     abandon = world.memory.abandon
     world.memory.abandon = lambda session: account.lasting(lambda: abandon(session))  # type: ignore[method-assign]
     store = world.core.tree.store
     begin, end = store.begin, store.end
 
-    def fused_begin() -> None:
-        fuse.point()
+    def watched_begin() -> None:
+        point()
         begin()
 
-    def fused_end() -> None:
-        fuse.point()
+    def watched_end() -> None:
+        point()
         end()
-        fuse.point()
+        point()
 
-    store.begin, store.end = fused_begin, fused_end  # type: ignore[method-assign]
+    store.begin, store.end = watched_begin, watched_end  # type: ignore[method-assign]
     return world
 
 
 class Writer:
     """Some files in every stage a file goes through."""
 
-    def __init__(self, directory: Path, fuse: Fuse) -> None:
-        self._world = fused_world(directory, fuse)
+    def __init__(self, directory: Path, point: Point) -> None:
+        self._world = watched_world(directory, point)
         self._ledger = os.open(directory / LEDGER, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def note(self, word: str, number: int, which: int = 0) -> None:
@@ -176,28 +200,17 @@ class Writer:
         self.note("closed", number, which)
 
 
-def run(directory: Path, at: int, numbers: Iterator[int]) -> None:
-    """One writer's whole life; ends early at point *at*."""
-    writer = Writer(directory, Fuse(at))
+def main(directory: Path, *, is_endless: bool) -> None:
+    numbers: Iterable[int] = count()
+    live, point = directory, nothing
+    if not is_endless:
+        live, numbers = directory / LIVE, range(FILES)
+        live.mkdir()
+        point = Scenes(live, directory / KILLED).take
+    writer = Writer(live, point)
     for number in numbers:
         writer.work(number)
-
-
-def main(directory: Path, *, is_endless: bool) -> None:
-    if is_endless:
-        run(directory, 0, count())
-    for at in count(1):
-        place = directory / f"{at:04}"
-        place.mkdir()
-        child = os.fork()
-        if child == 0:
-            run(place, at, iter(range(FILES)))
-            os._exit(0)
-        status = os.waitpid(child, 0)[1]
-        if status == 0:
-            return
-        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
-            sys.exit(f"the writer that was to die at point {at} failed by itself")
+    point()
 
 
 if __name__ == "__main__":
