@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sqlite3
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from mountfs.errors import MountfsError, NoSpace
@@ -91,10 +92,15 @@ def check_version(db: sqlite3.Connection) -> None:
     if version != str(VERSION):
         kind = OtherVersion if version.isdecimal() else ValueError
         raise kind(f"its version is {version}, this mountfs knows {VERSION}")
+    if _tables(db) != _new_tables():
+        raise ValueError(f"its tables are not those of version {VERSION}")
+
+
+@cache
+def _new_tables() -> list[tuple[str, str]]:
     with closing(sqlite3.connect(":memory:")) as new:
         new.executescript(DDL)
-        if _tables(db) != _tables(new):
-            raise ValueError(f"its tables are not those of version {VERSION}")
+        return _tables(new)
 
 
 def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.unit.fuse.answers import is_lent, taken
 from tests.unit.fuse.test_operations import Info
 
 MIB = 1024 * 1024
-BODY = b"".join(at.to_bytes(8, "big") for at in range(0, 4 * MIB, 8))
+BODY = random.Random(9).randbytes(4 * MIB)
 LAST = len(BODY) - BLOCK_BYTES
 """A read there is within a run, when all before it was read in sequence."""
 
