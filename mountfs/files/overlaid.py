@@ -85,6 +85,8 @@ def write(
             return
         stop = at + len(data)
         with overlay.lock:
+            if content is not None:
+                services.gaps.save(content)
             spool_file.pwrite(at, data)
             if content is not None:
                 services.gaps.written(content, at, stop)
@@ -112,6 +114,8 @@ def truncate(
         spool_file.truncate(size_bytes)
         return
     with overlay.lock:
+        if content is not None:
+            services.gaps.save(content)
         spool_file.truncate(size_bytes)
         if content is not None:
             services.gaps.cut(content, size_bytes)

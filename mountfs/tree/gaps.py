@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mountfs.tree.content import Content
+from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.node import Node, State
 from mountfs.tree.overlay import Edit, Overlay, Range
 from mountfs.tree.tree import Tree
@@ -27,15 +28,24 @@ def hold_draft(tree: Tree, node: Node, after: State) -> None:
             tree.store.gaps.add(draft.id, draft.overlay)
 
 
-def change_gaps(tree: Tree, content_id: int, overlay: Overlay, edits: Sequence[Edit]) -> None:
-    """Applies *edits* to the rows and to *overlay*; to *overlay* alone if no node has the content any
-    more."""
-    if not edits:
+def change_gaps(
+    tree: Tree, content_id: int, overlay: Overlay, edits: Sequence[Edit], *, may_wait: bool = False
+) -> None:
+    """Applies *edits* to the rows and to *overlay*; to *overlay* alone if no node has the content any more.
+    *may_wait*: where the store fails, to *overlay* alone, and to the rows with the next edits."""
+    if not edits and not overlay.unsaved:
         return
     with tree.lock:
-        if content_id in tree.contents:
-            with tree.transaction():
-                tree.store.gaps.apply(content_id, edits)
+        unsaved = [*overlay.unsaved, *edits] if content_id in tree.contents else []
+        try:
+            if unsaved:
+                with tree.transaction():
+                    tree.store.gaps.apply(content_id, unsaved)
+            unsaved = []
+        except MACHINE_TROUBLE:
+            if not may_wait:
+                raise
+        overlay.unsaved = unsaved
         overlay.apply(edits)
 
 
@@ -66,15 +76,25 @@ class Gaps:
                 self._change(content.id, overlay, overlay.written(start, stop))
 
     def cut(self, content: Content, size_bytes: int) -> None:
-        """Notes that the content was cut or extended to *size_bytes*. The caller holds its overlay's lock."""
+        """Notes that the content was cut or extended to *size_bytes*. The caller holds its overlay's lock.
+
+        The bytes are gone, so this does not fail with the store. The rows may lag until the spool file grows
+        again (``save``) or is closed: after a crash the spool file's size tells where it was cut."""
         overlay = content.overlay
         if overlay is not None:
             with self._tree.lock:
-                self._change(content.id, overlay, overlay.cut(size_bytes))
+                self._change(content.id, overlay, overlay.cut(size_bytes), may_wait=True)
 
-    def _change(self, content_id: int, overlay: Overlay, edits: list[Edit]) -> None:
+    def save(self, content: Content) -> None:
+        """Writes down a cut that the store did not take. Call before the spool file is changed."""
+        if content.overlay is not None:
+            change_gaps(self._tree, content.id, content.overlay, ())
+
+    def _change(
+        self, content_id: int, overlay: Overlay, edits: list[Edit], *, may_wait: bool = False
+    ) -> None:
         before_bytes = overlay.missing_bytes
-        change_gaps(self._tree, content_id, overlay, edits)
+        change_gaps(self._tree, content_id, overlay, edits, may_wait=may_wait)
         if content_id in self._owned:
             self.missing_bytes += overlay.missing_bytes - before_bytes
 

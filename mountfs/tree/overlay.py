@@ -37,9 +37,12 @@ class Overlay:
     ``lock`` is held from the write of some bytes until their range has left ``missing``. So the filler never
     writes fetched bytes over what a program has just written. The account's lock may be taken inside it.
     ``apply`` needs both locks; to read the sets either one is enough.
+
+    ``unsaved``: edits of a cut that the sets have and the rows do not, since the store failed. Guarded by the
+    account's lock.
     """
 
-    __slots__ = ("file", "lock", "missing", "missing_bytes", "unsynced")
+    __slots__ = ("file", "lock", "missing", "missing_bytes", "unsaved", "unsynced")
 
     def __init__(self, file: File, missing: Iterable[Range] = (), unsynced: Iterable[Range] = ()) -> None:
         self.file = file
@@ -47,6 +50,7 @@ class Overlay:
         self.missing = RangeSet(missing)
         self.unsynced = RangeSet(unsynced)
         self.missing_bytes = self.missing.total_bytes
+        self.unsaved: list[Edit] = []
 
     # Edits, for the store first and then for ``apply``
 

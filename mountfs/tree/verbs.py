@@ -25,7 +25,7 @@ from mountfs.tree.bases import is_attached, is_in
 from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content, Over, is_made_from
 from mountfs.tree.copynames import CopyNames
-from mountfs.tree.gaps import hold_draft
+from mountfs.tree.gaps import change_gaps, hold_draft
 from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.label import can_be_labelled, closed_label
 from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, path_of, remote_id
@@ -153,6 +153,8 @@ class Verbs:
             if node is None or now is None:
                 return None
             if not now.is_flushed or (now.size_bytes, now.mtime_ns) != (size_bytes, mtime_ns):
+                if now.overlay is not None:
+                    change_gaps(self._tree, now.id, now.overlay, ())  # of a cut that the store did not take
                 now = now.closed(size_bytes, mtime_ns)
                 self._keep_closed(node, now, keep)
             return now
