@@ -168,7 +168,7 @@ def _left_in(
             is_timed = bool(left.mtime_ns) or left.problem is not None
             # One that was never closed has no time of its own yet.
             yield left if is_timed else replace(left, mtime_ns=_time_ns_of(slot.spool / left.spool))
-    except UNREADABLE as error:
+    except (*UNREADABLE, ValueError) as error:
         raise Failure(
             f"{slot.journal}: cannot be read: {error}; pending bytes without their names are in {slot.spool}"
         ) from None

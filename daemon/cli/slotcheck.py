@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,6 +25,7 @@ from mountfs.tree.node import ROOT_ID
 from mountfs.tree.peek import Names, names_down_to
 from mountfs.tree.recovery import BOOT_FACT
 from mountfs.tree.rows import CONTENT_COLUMNS, NODE_COLUMNS, content_row, flight_row, node_row
+from mountfs.tree.store import next_id_in
 from mountfs.tree.strays import set_aside_directory
 
 READ_BYTES = 4 * 1024 * 1024
@@ -234,6 +236,7 @@ class Journal:
                 check_version(db)
                 _check_all(db)
                 _read_all(db)
+                next_id_in(db)
                 nodes = db.execute("SELECT id, kind, parent, name FROM nodes").fetchall()
                 gaps = read_gaps(db)
                 contents = db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents")
@@ -295,3 +298,8 @@ def _check_all(db: sqlite3.Connection) -> None:
     verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise ValueError(str(verdict).replace("\n", " "))
+    # SQLite leaves out CHECK constraints of a database that is open for reading alone.
+    for table, made in db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall():
+        for check in re.findall(r"CHECK \((\w+ IN \([^)]*\))\)", made):
+            if db.execute(f"SELECT 1 FROM {table} WHERE NOT ({check})").fetchone() is not None:
+                raise ValueError(f"CHECK constraint failed in {table}")

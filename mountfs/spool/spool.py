@@ -23,6 +23,9 @@ from mountfs.spool.spoolfile import SpoolFile
 OPEN_FILES = 64
 """Descriptors kept for ``read``: more than there are upload workers, far below any limit of a process."""
 
+NAME_BYTES = 255
+"""The longest name of a file: NAME_MAX."""
+
 LOOK_EVERY_BYTES = 4 * MIB
 """Growth between two looks at the disk: a statvfs(2) in 32 kernel writes costs nothing measurable."""
 
@@ -286,7 +289,8 @@ class Spool:
 
 def is_name(name: str) -> bool:
     """Whether a file of one directory may have it; a journal may name anything."""
-    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
+    is_short = len(name) <= NAME_BYTES and (name.isascii() or len(os.fsencode(name)) <= NAME_BYTES)
+    return is_short and name not in ("", ".", "..") and "/" not in name and "\0" not in name
 
 
 def _checked(name: str) -> str:

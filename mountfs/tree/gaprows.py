@@ -44,8 +44,10 @@ class GapRows:
 
 
 def read_gaps(db: sqlite3.Connection) -> dict[int, Gaps]:
-    """The gaps of contents by id; a content that is not among them is whole."""
+    """The gaps of contents by id; a content that is not among them is whole. ValueError."""
     found: dict[int, Gaps] = {}
     for content_id, is_written, start, stop in db.execute("SELECT * FROM gaps"):
+        if is_written not in (0, 1) or not 0 <= start < stop:
+            raise ValueError(f"it has a gap that is none, from {start} to {stop}")
         found.setdefault(content_id, ([], []))[is_written].append((start, stop))
     return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.names import is_local_name
@@ -16,6 +17,9 @@ from mountfs.tree.gaprows import read_gaps
 from mountfs.tree.label import read_label
 from mountfs.tree.node import ROOT_ID
 from mountfs.tree.overlay import Range
+
+MOST_TIME_S = 2**40
+"""Beyond any time of a file; a damaged store may say anything, also what utime(2) does not take."""
 
 Names = Mapping[int, tuple[int | None, str]]
 """By the id of each node in a store: the folder it is shown in, and its name there."""
@@ -120,14 +124,17 @@ def left_bytes(path: Path, labels: Mapping[str, str], is_name: Callable[[str], b
     files are nobody's.
     *labels*: of the files in the spool, which say it of new ones that have no row. *is_name*: whether a file
     of one directory may have a name; a damaged store, or one that somebody changed, may name anything.
-    UNREADABLE when it cannot be read.
+    UNREADABLE when it cannot be read, ValueError where its gaps make no sense: nobody could tell them from
+    zeros. Of any other row without sense all bytes are told, as of a file that was not closed.
 
     Of a file that was closed, opened again and closed again, the newer version alone is told: a start takes
     it for the file's: `echo 1 > f; echo 2 > f`, and the mount is killed before the kernel releases f.
     """
     with closing(connect_to_read(path)) as db:
         names = {
-            node: (parent, name) for node, parent, name in db.execute("SELECT id, parent, name FROM nodes")
+            node: (parent, name)
+            for node, parent, name in db.execute("SELECT id, parent, name FROM nodes")
+            if isinstance(name, str)
         }
         rows = db.execute(
             "SELECT node, role, spool, id, size_bytes, time_s, time_ns, is_flushed FROM contents"
@@ -141,20 +148,9 @@ def left_bytes(path: Path, labels: Mapping[str, str], is_name: Callable[[str], b
         if role == "draft" and is_flushed and spool in labels
     }
     found = [
-        _placed(
-            names,
-            node,
-            (),
-            LeftBytes(
-                (),
-                spool,
-                size_bytes,
-                time_s * NS_PER_S + time_ns,
-                bool(is_flushed),
-                tuple(gaps[content][0]) if content in gaps else (),
-            ),
-        )
-        for node, role, spool, content, size_bytes, time_s, time_ns, is_flushed in rows
+        _placed(names, node, (), _left(row[2:], tuple(gaps[content][0]) if content in gaps else ()))
+        for row in rows
+        for node, role, _, content, *_ in [row]
         if not (role == "content" and node in replaced)
     ]
     for spool, text in labels.items():
@@ -165,6 +161,15 @@ def left_bytes(path: Path, labels: Mapping[str, str], is_name: Callable[[str], b
             found.append(_placed(names, label.folder_id, (label.name,), left))
     told = [_checked(left, is_name) for left in found if left is not None]
     return sorted(told, key=lambda each: each.path)
+
+
+def _left(row: Sequence[Any], lacks: tuple[Range, ...]) -> LeftBytes:
+    spool, _, size_bytes, time_s, time_ns, is_flushed = row
+    is_sized, is_timed = isinstance(size_bytes, int), isinstance(time_s, int) and isinstance(time_ns, int)
+    if not is_sized or size_bytes < 0:
+        size_bytes, is_flushed = 0, False
+    mtime_ns = time_s * NS_PER_S + time_ns if is_timed and abs(time_s) < MOST_TIME_S else 0
+    return LeftBytes((), str(spool), size_bytes, mtime_ns, bool(is_flushed), lacks)
 
 
 def _placed(names: Names, node: int, last: tuple[str, ...], left: LeftBytes) -> LeftBytes | None:

@@ -298,6 +298,8 @@ def content_row(row: Sequence[Any], gaps: Mapping[int, Gaps]) -> tuple[Content, 
         twin_revision,
         *under,
     ) = row
+    if size_bytes < 0:
+        raise ValueError(f"it has a file of {size_bytes} bytes")
     over = None if over_revision is None else Over(over_revision, over_hash)
     content = Content(
         content_id,

@@ -43,8 +43,23 @@ from mountfs.tree.walkrows import SAVE_LISTING, WalkRows
 
 IDS_AT_ONCE = 10_000
 """Ids are reserved in blocks of this many, so that a new one costs no write."""
+MOST_IDS = 2**62
+_NUMBERED = ("nodes", "contents", "flights")
 CHECKED_BYTES = 8 * 1024 * 1024
 """A database up to this size is checked at every start, which takes it a tenth of a second."""
+
+
+def next_id_in(db: sqlite3.Connection) -> int:
+    """The number that nothing in the database has, nor a higher one. ValueError: it names another one, and
+    what has that would be written over."""
+    said = db.execute("SELECT value FROM meta WHERE key = 'next_id'").fetchone()
+    if said is None:
+        return ROOT_ID + 1
+    used = [db.execute(f"SELECT max(id) FROM {table}").fetchone()[0] for table in _NUMBERED]
+    next_id = int(said[0])
+    if not max(ROOT_ID, *(each or 0 for each in used)) < next_id < MOST_IDS:
+        raise ValueError(f"its next number is to be {next_id}")
+    return next_id
 
 
 class Store:
@@ -80,7 +95,7 @@ class Store:
             if path.stat().st_size <= CHECKED_BYTES or self.fact("boot_id") != boot_id:
                 check_whole(self._db)
             self.attribute_log.replay(self._db)
-            self._next_id = int(self.fact("next_id") or ROOT_ID + 1)
+            self._next_id = next_id_in(self._db)
             self.parts = PartRows(self._db)
         except (sqlite3.Error, ValueError, TypeError) as error:
             self._db.close()
