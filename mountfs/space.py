@@ -36,6 +36,8 @@ class SpaceGauge:
         self._asking = threading.Lock()
         self._space: Space | None = None
         self._left_bytes: int | None = None
+        self._told_bytes = 0
+        """What was left when the service was asked; 0 where it knows no limit."""
         self._asked_s: float | None = None
 
     def current(self) -> Space | None:
@@ -59,6 +61,12 @@ class SpaceGauge:
             if self._has_taken(growth_bytes):
                 return
         raise NoSpace("the account has no room for this: its quota is used up or will be by what is pending")
+
+    def give_back(self, freed_bytes: int) -> None:
+        """Bytes that were taken are not written after all: never more than since the service was asked."""
+        with self._lock:
+            if self._left_bytes is not None:
+                self._left_bytes = min(self._told_bytes, self._left_bytes + freed_bytes)
 
     def _has_taken(self, growth_bytes: int) -> bool:
         with self._lock:
@@ -93,5 +101,6 @@ class SpaceGauge:
             with self._lock:
                 self._space = space
                 free_bytes = space.free_bytes
-                self._left_bytes = None if free_bytes is None else max(0, free_bytes - pending_bytes)
+                self._told_bytes = max(0, (free_bytes or 0) - pending_bytes)
+                self._left_bytes = None if free_bytes is None else self._told_bytes
                 self._asked_s = self._clock.now_s()

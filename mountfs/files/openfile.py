@@ -178,6 +178,7 @@ class OpenFile:
                 self._label_locked()
             overlaid.truncate(self._services, self.content, spool_file, self._overlay, size_bytes)
             self._written.truncate(size_bytes)
+            self._services.room.give_back(max(0, self.size_bytes - size_bytes))
             self.size_bytes, self.mtime_ns = size_bytes, self._services.clock.wall_ns()
             if self._is_announced and self.content is not None:
                 self._services.uploads.truncated(self.content.id, size_bytes)

@@ -59,6 +59,9 @@ class Room(Protocol):
     def take(self, growth_bytes: int) -> None:
         """NoSpace when the account is known to have no room for *growth_bytes* more."""
 
+    def give_back(self, freed_bytes: int) -> None:
+        """So many of the bytes that were taken are not written after all."""
+
 
 def pause(seconds: float) -> None:
     """Holds a writer back."""

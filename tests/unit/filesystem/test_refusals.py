@@ -209,6 +209,29 @@ def test_an_account_known_to_be_full_refuses_the_write(world: World) -> None:
     world.close_file(number)
 
 
+def test_what_a_program_takes_and_gives_back_is_room_for_what_comes_next(world: World) -> None:
+    world.account.tree.quota_bytes = 1000
+    world.fs.statfs()
+    number = world.fs.create("/f", RW | os.O_CREAT).number
+    for _ in range(3):
+        world.fs.ftruncate(number, 600)
+        world.fs.ftruncate(number, 100)
+    with pytest.raises(NoSpace):
+        world.fs.ftruncate(number, 1001)
+    world.close_file(number)
+
+
+def test_a_cut_of_what_the_service_has_is_no_room_for_what_comes_next(world: World) -> None:
+    world.theirs("/f", b"x" * 900)
+    world.account.tree.quota_bytes = 1000
+    world.fs.statfs()
+    number = world.open("/f", RW)
+    world.fs.ftruncate(number, 10)
+    with pytest.raises(NoSpace):
+        world.fs.write(number, 10, b"y" * 200)
+    world.close_file(number)
+
+
 def test_statfs_shows_the_quota_and_asks_once(world: World) -> None:
     world.theirs("/f", b"x" * 100)
     world.account.tree.quota_bytes = 1000
