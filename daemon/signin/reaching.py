@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 from mountfs.backends.http import HttpClient, HttpSettings
 from mountfs.backends.proxies import proxy_for
+from mountfs.backends.servicetime import http_date_s
 from mountfs.backends.wire import Request
 from mountfs.errors import MountfsError
 from mountfs.model.entry import NS_PER_S
@@ -45,8 +45,6 @@ def reach(url: str, clock: Clock) -> Reached:
         return Reached(error=error, proxy=proxy)
     finally:
         client.close()
-    try:
-        theirs_s = parsedate_to_datetime(reply.headers.get("date", "")).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return Reached(proxy=proxy)
-    return Reached(clock.wall_ns() / NS_PER_S - theirs_s, proxy=proxy)
+    theirs_s = http_date_s(reply.headers.get("date", ""))
+    ahead_s = None if theirs_s is None else clock.wall_ns() / NS_PER_S - theirs_s
+    return Reached(ahead_s, proxy=proxy)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from mountfs.model.entry import NS_PER_S
 from mountfs.ports import Clock
+
+
+def http_date_s(text: str) -> float | None:
+    """The time that a header names, in seconds since 1970; None: it is none.
+
+    It is always of UTC, also in the form that names no zone (RFC 9110, 5.6.7), whatever the zone here.
+    """
+    try:
+        named = parsedate_to_datetime(text)
+        return (named if named.tzinfo is not None else named.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 class ServiceTime:
@@ -37,7 +50,5 @@ class ServiceTime:
         if self._last is None:
             return None
         date, came_s = self._last
-        try:
-            return int(parsedate_to_datetime(date).timestamp()) * NS_PER_S, came_s
-        except (ValueError, OverflowError):
-            return None
+        stated_s = http_date_s(date)
+        return None if stated_s is None else (int(stated_s) * NS_PER_S, came_s)

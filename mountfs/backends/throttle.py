@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from email.utils import parsedate_to_datetime
 
+from mountfs.backends.servicetime import http_date_s
 from mountfs.errors import ServerFault, Throttled, Transient
 from mountfs.model.pacing import LONGEST_ASKED_S, Pacer
 
@@ -24,10 +24,10 @@ def retry_after_s(header: str | None, wall_s: float) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(text).timestamp() - wall_s
-        except (ValueError, OverflowError):
+        named_s = http_date_s(text)
+        if named_s is None:
             return None
+        seconds = named_s - wall_s
     # Neither "nan" nor "inf" is a time to wait.
     return bounded_s(seconds) if abs(seconds) < float("inf") else None
 

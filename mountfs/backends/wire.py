@@ -22,7 +22,7 @@ _PASSING = frozenset({408, 421, 425})
 15.5.9 and 15.5.20; RFC 8470, 5.2)."""
 
 
-_OF_FORM = _PASSING | {400, 411, 413, 414, 429, 431}
+OF_FORM = _PASSING | {400, 411, 413, 414, 429, 431}
 """What a server in front of the service may say of a request as such."""
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """Before the first character; a byte order mark, too."""
@@ -119,7 +119,7 @@ class Response:
         or a proxy that blocks: with a web page, where the services answer in JSON. What is said of a
         request's form and size counts, whoever says it."""
         is_yes_or_no = 200 <= self.status < 300 or 400 <= self.status < 500
-        if not is_yes_or_no or self.status in _OF_FORM:
+        if not is_yes_or_no or self.status in OF_FORM:
             return False
         return self.body[:_TEXT_BYTES].lstrip(_BLANK)[:9].lower().startswith((b"<html", b"<!doctype"))
 

@@ -121,7 +121,7 @@ class Edits:
             )
         if response.status == 412:
             return False
-        if response.status not in (200, 204, 404, 410):
+        if response.status not in (204, 404, 410):
             raise from_response(response, str(place))
         return True
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mountfs.backends import checked
-from mountfs.backends.wire import Response
+from mountfs.backends.wire import OF_FORM, Response
 from mountfs.errors import (
     Busy,
     Conflict,
@@ -91,6 +91,9 @@ CLASS_OF_STATUS: dict[int, type[MountfsError]] = {
     423: Locked,
 }
 
+_WITHOUT_CODE = OF_FORM | {401, 412, 416}
+"""May come from the service without a code: of the request's form, the token, a condition, a range."""
+
 
 def code_of(response: Response) -> str:
     """The ``code`` of an error's body; empty where there is none, as in many 401s."""
@@ -99,9 +102,15 @@ def code_of(response: Response) -> str:
 
 
 def is_foreign(response: Response) -> bool:
-    """Whether something on the way answered. That an item or a session is gone the service says in JSON."""
-    is_text = response.status in (404, 410) and not response.body.lstrip().startswith((b"{", b"null"))
-    return response.is_foreign or (is_text and bool(response.body.strip()))
+    """Whether something on the way answered. What an item or a session has against a call the service says
+    with a ``code``, in JSON. A bare 403 and its like may be the service's all the same; that something is
+    gone, or in the way, it never says without a word."""
+    status = response.status
+    if response.is_foreign:
+        return True
+    if not 400 <= status < 500 or status in _WITHOUT_CODE or code_of(response):
+        return False
+    return status in (404, 409, 410) or bool(response.body.strip())
 
 
 def body_of(response: Response) -> Mapping[str, Any]:

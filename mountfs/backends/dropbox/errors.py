@@ -120,6 +120,17 @@ CLASS_OF: dict[str, type[MountfsError]] = {
 }
 """By tag, or by tags joined with a slash where the one above decides; the longest match counts."""
 
+_PLAIN: dict[int, type[MountfsError]] = {
+    400: Refused,
+    401: NotSignedIn,
+    411: Refused,
+    413: RequestTooBig,
+    414: Refused,
+    431: RequestTooBig,
+}
+"""What a status says without an error in JSON. Any other one is no word of the service, which has none but
+those and 403, 409 and 422, with JSON (HTTP documentation, error handling): a proxy or a portal answers."""
+
 
 _MOST_TAGS = 8
 _MOST_TAG_CHARS = 100
@@ -191,9 +202,8 @@ def from_response(response: Response, route: str, *prefix: str) -> MountfsError:
         error = error_in(response)
         if error is not None:
             return _with_user_message(from_union(error, route, *prefix), response)
-    plain = {401: NotSignedIn, 403: Forbidden, 404: NotSupported, 413: RequestTooBig, 431: RequestTooBig}
     # The service itself sends no redirects: a portal of the local network answers in its place.
-    kind = Offline if status < 400 else plain.get(status, Refused)
+    kind = Offline if status < 400 else _PLAIN.get(status, ServerFault)
     return kind(f"{route}: HTTP {status}: {_first_line(response)}")
 
 

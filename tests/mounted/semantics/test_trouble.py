@@ -186,15 +186,22 @@ def test_s_down_a_known_account_is_mounted_though_the_far_side_is_silent(
 
 
 @pytest.mark.only_on("dropbox", "box", because="nothing is on the way to an account in memory")
-@pytest.mark.parametrize("status", [200, 401, 404])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        *((status, "<!DOCTYPE html><title>Welcome to the hotel</title>") for status in (200, 401, 404)),
+        *((status, None) for status in (404, 409, 410)),
+        *((status, "blocked by policy") for status in (200, 403, 404, 409, 451)),
+        (404, {"message": "no Route matched with those values"}),
+    ],
+)
 def test_s_down_the_page_of_a_portal_is_trouble_and_nothing_else(
-    real_mount: RealMount, far_side: SandboxProcess, status: int
+    real_mount: RealMount, far_side: SandboxProcess, status: int, body: object
 ) -> None:
     far_side.write("/known/unread", "0123456789")
     far_side.write("/unknown/file", "text")
     until((real_mount.path / "known" / "unread").is_file, "the folder is seen")
-    page = "<!DOCTYPE html><title>Welcome to the hotel</title>"
-    far_side.faults({"route": "*", "action": "reply", "status": status, "body": page})
+    far_side.faults({"route": "*", "action": "reply", "status": status, "body": body})
     for _ in range(2):
         with pytest.raises(OSError, match="Input/output error"):
             (real_mount.path / "known" / "unread").read_text()

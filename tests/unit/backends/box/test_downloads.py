@@ -23,7 +23,7 @@ from mountfs.errors import (
 from mountfs.model.entry import File
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
-from tests.unit.backends.scripted import Reply, Script, answer, hang_up
+from tests.unit.backends.scripted import Reply, Script, answer, hang_up, json_answer
 
 FILE = File("12", "x", "12:0:99", 4, 0, None)
 BYTES = answer(206, b"1234", Content_Range="bytes 0-3/4")
@@ -74,7 +74,7 @@ def test_a_host_that_refuses_each_address_is_a_fault_of_the_service(connect: Con
 def test_what_the_api_refuses_is_refused(
     connect: Connect, status: int, kind: type[MountfsError], calls: int
 ) -> None:
-    with Script(answer(status)) as server:
+    with Script(json_answer({"code": "unknown"}, status)) as server:
         with pytest.raises(kind):
             connect(server.url).read(FILE, 0, 4)
         assert len(server.seen) == calls

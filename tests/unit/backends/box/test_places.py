@@ -37,6 +37,7 @@ def item(item_id: str, name: str, parent: str, kind: str = "file") -> dict[str, 
 
 
 A, B, X = item("1", "a", "0", "folder"), item("2", "B", "1", "folder"), item("3", "X", "2")
+GONE = json_answer({"type": "error", "status": 404, "code": "not_found"}, 404)
 
 
 def listing(*items: Any, marker: str = "") -> Reply:
@@ -121,7 +122,7 @@ def test_nothing_is_remembered_of_a_walk(connect: Connect) -> None:
     [
         ((listing(),), NotFound),
         ((listing(A), listing(B), listing()), NotFound),
-        ((listing(A), answer(404)), NotFound),
+        ((listing(A), GONE), NotFound),
         ((listing(A), listing(item("2", "b", "1")), answer(500)), NotADirectory),
         ((listing(A), listing(item("2", "b", "1", "web_link")), answer(500)), NotADirectory),
         ((listing(A), listing(B), listing(item("3", "x", "2", "web_link"))), NotFound),
@@ -154,7 +155,7 @@ def test_what_is_made_in_a_known_folder_is_one_request(connect: Connect) -> None
 
 
 def test_a_folder_that_is_gone_is_told_as_gone(connect: Connect) -> None:
-    with Script(answer(404)) as server:
+    with Script(GONE) as server:
         outcome = carried_out(connect(server.url), MakeFolder(BY_ID))
     assert isinstance(outcome, NotFound)
     assert str(outcome) == "/A/b/x: the folder that it is to stand in is gone"
@@ -209,9 +210,9 @@ def test_an_item_that_was_half_moved_is_not_told_to_be_where_it_was(
 
 def test_a_move_is_told_what_is_gone_the_item_or_the_folder(connect: Connect) -> None:
     order = Move(Place(RemotePath("/C/x"), "5"), SOURCE, is_folder=False, item_id="3")
-    with Script(answer(404), json_answer(X)) as server:
+    with Script(GONE, json_answer(X)) as server:
         assert "the folder that it is to stand in is gone" in str(carried_out(connect(server.url), order))
-    with Script(answer(404)) as server:
+    with Script(GONE) as server:
         outcome = carried_out(connect(server.url), order)
         assert isinstance(outcome, NotFound)
         assert "nothing is at /A/b/x" in str(outcome)
