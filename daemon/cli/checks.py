@@ -172,7 +172,10 @@ def permissions(machine: Machine, state_dir: Path) -> Finding:
     wrong = ownership.complaint(state_dir, machine.uid)
     if wrong is not None:
         return Finding("permissions", f"{state_dir}: {wrong}", "make it yours alone, or name another one")
-    why_not = ownership.unwritable(existing)
+    try:
+        why_not = ownership.unwritable(existing)
+    except OSError as error:
+        return Finding("permissions", f"{existing} keeps nothing: {error.strerror}", "look at its disk")
     if why_not is not None:
         mend = "choose another with state_dir = in the configuration, or -o state_dir=DIR"
         return Finding("permissions", f"{existing} {why_not}", mend)

@@ -168,12 +168,22 @@ def _check_state_dir(path: Path, mountpoint: Path) -> None:
             raise BadSettings(f"state_dir {path}: is no directory; choose another with -o state_dir=DIR")
         ownership.make_private(path)
     except OSError as error:
-        why = f"cannot make the directory: {error.strerror}"
-        raise BadSettings(f"state_dir {path}: {why}; choose another with -o state_dir=DIR") from None
+        raise _no_place(path, "cannot make the directory", error) from None
     _check_owner(path)
-    why_not = ownership.unwritable(path)
+    try:
+        why_not = ownership.unwritable(path)
+    except OSError as error:
+        raise _no_place(path, "keeps nothing", error) from None
     if why_not is not None:
         raise BadSettings(f"state_dir {path}: {why_not}; choose another with -o state_dir=DIR")
+
+
+def _no_place(state_dir: Path, what: str, error: OSError) -> Failure:
+    """Where *error* may pass, the service manager tries again."""
+    is_lasting = error.errno in ownership.LASTING
+    mend = "choose another with -o state_dir=DIR" if is_lasting else "look at its disk, or choose another"
+    told = f"state_dir {state_dir}: {what}: {error.strerror}; {mend}"
+    return Failure(told, EXIT_FOR_A_PERSON if is_lasting else 1)
 
 
 def _check_owner(state_dir: Path) -> None:

@@ -19,6 +19,14 @@ from tempfile import mkdtemp
 from daemon.printable import quoted
 
 ROOT_UID = 0
+LASTING = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG),
+        *(errno.ELOOP, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP),
+    }
+)
+"""What is wrong with a place itself. Anything else may pass, such as EIO of a disk, ESTALE of a file system
+on the network, ENOMEM, a full disk."""
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -57,15 +65,18 @@ def make_private(directory: Path) -> None:
 
 def unwritable(directory: Path) -> str | None:
     """Why nothing can be kept in *directory*; None: it can be, if only once there is room. It is tried, for
-    access(2) tells nothing of what a file system, such as proc(5), takes from root."""
-    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-        return refusal(directory)
+    access(2) tells nothing of what a file system, such as proc(5), takes from root, nor of a disk in trouble.
+    OSError: what may pass."""
     try:
         Path(mkdtemp(prefix=".mountfs-", dir=directory)).rmdir()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.EACCES, errno.EROFS):
+            return refusal(directory)
+        if error.errno in LASTING:
             return f"keeps nothing: {error.strerror}"
-    return None
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+    return None if os.access(directory, os.R_OK | os.X_OK) else refusal(directory)
 
 
 def refusal(directory: Path) -> str:

@@ -18,7 +18,7 @@ from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.places import answering, outside
 from daemon.places.holders import holder_of
 from daemon.places.mounttable import MountEntry, mount_at, read_mounts, resolved
-from daemon.places.ownership import refusal
+from daemon.places.ownership import LASTING, refusal
 from daemon.printable import quoted
 
 LOG = logging.getLogger(__name__)
@@ -28,8 +28,6 @@ FUSE_CONF = Path("/etc/fuse.conf")
 AUTOMOUNT = "autofs"
 """What x-systemd.automount puts there, for something to be mounted over it (autofs(5))."""
 _UNMOUNT_TIMEOUT_S = 30.0
-_LASTING = (errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG)
-"""What is wrong with a path itself; others, such as EIO of a file system on the network, may pass."""
 CAP_SYS_ADMIN = 21
 """Its bit in the sets of /proc/PID/status; capabilities(7), <linux/capability.h>."""
 
@@ -64,7 +62,7 @@ def prepare(path: Path) -> Path:
         raise Failure(what, EXIT_FOR_A_PERSON) from None
     except OSError as error:
         what = f"{path}: cannot use the mount point: {error.strerror}; choose another directory"
-        raise Failure(what, EXIT_FOR_A_PERSON if error.errno in _LASTING else 1) from None
+        raise Failure(what, EXIT_FOR_A_PERSON if error.errno in LASTING else 1) from None
     if not stat.S_ISDIR(mode):
         raise Failure(f"{path}: the mount point is not a directory", EXIT_FOR_A_PERSON)
     # fusermount3 asks the same of everybody but root, who may mount in a read-only file system.

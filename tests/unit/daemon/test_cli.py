@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -401,6 +402,30 @@ def test_a_mount_that_cannot_be_asked_keeps_no_other_from_being_tried_again(
     told = capsys.readouterr()
     assert told.out == "/mnt/alive: 3 changes will be sent again\n"
     assert told.err == "mountfs: /mnt/dead: its mountfs process has ended\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.EIO, 1), (errno.ESTALE, 1), (errno.EPERM, 2)])
+@pytest.mark.parametrize("step", ["make_private", "mkdtemp"])
+def test_a_disk_that_is_in_trouble_for_a_moment_is_tried_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    step: str,
+    number: int,
+    code: int,
+) -> None:
+    """The service manager starts a mount again that ends with 1, and never one that ends with 2."""
+
+    def fail(*_path: object, **_where: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(f"daemon.places.ownership.{step}", fail)
+    state, mountpoint = tmp_path / "state", tmp_path / "mnt"
+    mountpoint.mkdir()
+    assert run(["mount", "-o", f"state_dir={state}", "sandbox-dropbox:", str(mountpoint)]) == code
+    told = capsys.readouterr().err
+    assert told.startswith(f"mountfs: state_dir {state}: ")
+    assert os.strerror(number) in told
 
 
 def test_a_state_directory_in_another_mount_is_refused(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from daemon.places.ownership import complaint, is_others, make_private, refusal
+from daemon.places.ownership import complaint, is_others, make_private, refusal, unwritable
 
 ME = os.getuid()
 NOBODY = 4_000_000_001
@@ -117,3 +119,35 @@ def test_a_file_system_that_is_mounted_read_only_is_told_from_missing_rights(
     flags = SimpleNamespace(f_flag=os.ST_RDONLY)
     monkeypatch.setattr(os, "statvfs", lambda _: flags)
     assert refusal(tmp_path) == "is on a file system that is mounted read-only"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EACCES, "is not writable for this user"),
+        (errno.EPERM, "keeps nothing: Operation not permitted"),
+        (errno.ENOSPC, None),
+        (errno.EDQUOT, None),
+    ],
+)
+def test_a_place_that_keeps_nothing_says_why(
+    place: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str | None
+) -> None:
+    monkeypatch.setattr("daemon.places.ownership.mkdtemp", _failing(number))
+    assert unwritable(place) == told
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EINTR])
+def test_trouble_that_may_pass_says_nothing_of_a_place(
+    place: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr("daemon.places.ownership.mkdtemp", _failing(number))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        unwritable(place)
+
+
+def _failing(number: int) -> Callable[..., str]:
+    def mkdtemp(**_where: object) -> str:
+        raise OSError(number, os.strerror(number))
+
+    return mkdtemp
