@@ -1,5 +1,7 @@
 """An expected failure of the process, told to the user in one line."""
 
+from mountfs.errors import MountfsError, NoSpace, Refused, TransferLimit
+
 EXIT_FOR_A_PERSON = 2
 """Of what does not mend itself, so that the service manager need not start it again."""
 
@@ -17,3 +19,10 @@ class BadSettings(Failure):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, exit_code=EXIT_FOR_A_PERSON)
+
+
+def exit_code_of(error: MountfsError) -> int:
+    """Of a mount that cannot start because of *error*: a refusal stays until somebody has done something
+    about it, but for a limit that another month, or a removal, lifts."""
+    is_lasting = isinstance(error, Refused) and not isinstance(error, NoSpace | TransferLimit)
+    return EXIT_FOR_A_PERSON if is_lasting else 1

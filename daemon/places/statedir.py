@@ -31,7 +31,7 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from daemon.failure import EXIT_FOR_A_PERSON, Failure
+from daemon.failure import EXIT_FOR_A_PERSON, Failure, exit_code_of
 from daemon.places.durable import write_whole
 from daemon.places.holders import holder_of
 from daemon.places.ownership import is_others, make_private
@@ -118,7 +118,7 @@ class StateDir:
         """The account of *remote*: from the service, or as it was last time while that does not answer.
 
         *credentials* tell whether it is still the same remote. Failure when the service does not answer and
-        never did, or refuses.
+        never did, or refuses: that is an answer, which it gives until somebody has done something about it.
         """
         try:
             account = ask()
@@ -131,7 +131,7 @@ class StateDir:
             what = f"remote '{remote}': {error}; run: mountfs login {remote}"
             raise Failure(what, EXIT_FOR_A_PERSON) from error
         except MountfsError as error:
-            raise Failure(f"remote '{remote}': {error}") from error
+            raise Failure(f"remote '{remote}': {error}", exit_code_of(error)) from error
         told = {"key": account.key, "display_name": account.display_name, "user_key": account.user_key}
         try:
             self._remember(remote, {"mark": _mark(credentials), **told})

@@ -17,7 +17,7 @@ from pathlib import Path
 from daemon.config.settings import AccountRemote
 from daemon.control.status import Stray, Trouble, in_bytes, plural
 from daemon.core import Core, Foundation, Places, Settings, build, is_acknowledged, lay
-from daemon.failure import Failure
+from daemon.failure import EXIT_FOR_A_PERSON, Failure, exit_code_of
 from daemon.places.monthledger import MonthLedger
 from daemon.places.statedir import Slot, StateDir
 from daemon.process.adoption import adopt
@@ -387,12 +387,13 @@ def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -
     try:
         entry = look() if patience_s is None else briefly(look, patience_s)
     except NotFound:
-        raise Failure(f"{plan.spec.name}:{subdir} does not exist; make the folder first") from None
+        what = f"{plan.spec.name}:{subdir} does not exist; make the folder first"
+        raise Failure(what, EXIT_FOR_A_PERSON) from None
     except Transient as error:
         LOG.warning("%s:%s is mounted unseen: %s", plan.spec.name, subdir, error)
         return None
     except MountfsError as error:
-        raise Failure(f"{plan.spec.name}:{subdir} cannot be listed: {error}") from error
+        raise Failure(f"{plan.spec.name}:{subdir} cannot be listed: {error}", exit_code_of(error)) from error
     if not subdir.is_root and not isinstance(entry, Folder):
-        raise Failure(f"{plan.spec.name}:{subdir} is a file; name a folder")
+        raise Failure(f"{plan.spec.name}:{subdir} is a file; name a folder", EXIT_FOR_A_PERSON)
     return entry

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.control.client import all_mounts
+from daemon.failure import EXIT_FOR_A_PERSON
 from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.realmount import RealMount, mountfs, write_config
 from tests.mounted.sandboxprocess import SandboxProcess
@@ -52,9 +53,12 @@ class Place:
 
     def mount(self, *arguments: str) -> str:
         """Mounts, which must fail; the reason."""
+        return self.complaint(mountfs(*self.order(*arguments)))
+
+    def order(self, *arguments: str) -> list[object]:
+        """Of a mount."""
         given = [self.spelled(argument) for argument in arguments]
-        order = ["--config", self.config, "mount", "-o", f"state_dir={self.state_dir}", *given]
-        return self.complaint(mountfs(*order))
+        return ["--config", self.config, "mount", "-o", f"state_dir={self.state_dir}", *given]
 
     def complaint(self, done: subprocess.CompletedProcess[str]) -> str:
         """The one line that a failed command wrote."""
@@ -110,7 +114,7 @@ REMOTES = [
     ({"access_token": "wrong"}, "remote 'work': the access_token is not accepted"),
     ({"api_url": "<DEAD>"}, "remote 'work' does not answer: "),
     ({"api_url": "<TLS>"}, "remote 'work' does not answer: "),
-    ({"api_url": "<URL>/elsewhere"}, "remote 'work': users/get_current_account: HTTP 404"),
+    ({"api_url": "<URL>/elsewhere"}, "remote 'work' does not answer: users/get_current_account: HTTP 404"),
     ({"path_root": "4711"}, "work:/ cannot be listed: "),
     ({"select_user": "dbmid:nobody"}, "remote 'work': "),
     ({"acess_token": "x"}, "unknown key 'acess_token'; did you mean 'access_token'?"),
@@ -138,6 +142,29 @@ def test_a_wrong_configuration_is_told(place: Place) -> None:
     place.config.write_text("[remotes.work")
     complaint = place.mount("work:", "<MNT>")
     assert complaint.startswith(f"{place.config}: is not valid TOML")
+
+
+REFUSALS = {"status": 403, "body": {"error_summary": "x/", "error": {".tag": "team_access_denied"}}}
+
+
+@pytest.mark.parametrize("spec", ["work:/absent", "work:/file", "work:/file/below"])
+def test_a_folder_that_cannot_be_mounted_is_for_a_person_to_mend(place: Place, spec: str) -> None:
+    """The unit has RestartPreventExitStatus=2."""
+    assert mountfs(*place.order(spec, "<MNT>")).returncode == EXIT_FOR_A_PERSON
+
+
+def test_an_account_that_is_refused_is_for_a_person_to_mend_also_where_it_is_known(place: Place) -> None:
+    """It is an answer, as that credentials are refused is one."""
+    with RealMount(place.folder, place.sandbox) as mount:
+        mount.start()
+        assert mount.terminate() == 0
+    place.sandbox.faults({"route": "users/get_current_account", "action": "reply", **REFUSALS})
+    try:
+        done = mountfs(*place.order("work:", "<MNT>"))
+    finally:
+        place.sandbox.faults()
+    assert "remote 'work': users/get_current_account: team_access_denied" in done.stderr
+    assert done.returncode == EXIT_FOR_A_PERSON
 
 
 def test_a_journal_that_is_none_is_told_and_left_alone(place: Place) -> None:

@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "mountfs.model",
         "mountfs.xattrs",
     },
-    "daemon.failure": set(),
+    "daemon.failure": {"mountfs.errors"},
     "daemon.printable": set(),
     "daemon.places": {*CORE, *SAID, "mountfs.tree"},
     "daemon.config": {*CORE, *SAID, "daemon.places", "mountfs.attributes"},
