@@ -165,7 +165,7 @@ def _left_in(
         files = slot.spool.iterdir() if slot.spool.is_dir() else ()
         labels = {file.name: label_of(str(file)) or "" for file in files}
         for left in left_bytes(slot.journal, labels, is_name):
-            is_timed = bool(left.mtime_ns) or left.problem is not None
+            is_timed = left.is_whole or bool(left.mtime_ns) or left.problem is not None
             # One that was never closed has no time of its own yet.
             yield left if is_timed else replace(left, mtime_ns=_time_ns_of(slot.spool / left.spool))
     except (*UNREADABLE, ValueError) as error:

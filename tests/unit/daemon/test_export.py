@@ -75,6 +75,18 @@ def test_what_a_mount_left_is_copied_with_its_paths(stopped: Stopped) -> None:
     assert [path.name for path in stopped.slot.directory.glob("journal.db-*")] == []
 
 
+@pytest.mark.parametrize("mtime_ns", [0, 5])
+def test_a_closed_file_of_the_beginning_of_time_keeps_its_time(
+    stopped: Stopped, mtime_ns: int
+) -> None:
+    """0 is a time as any other; only a file that was never closed has none."""
+    stopped.world.put("/old", b"old")
+    stopped.world.fs.metadata.utimens("/old", mtime_ns, mtime_ns)
+    stopped.stop()
+    assert stopped.export().count == 1
+    assert (stopped.out / "old").stat().st_mtime_ns == mtime_ns
+
+
 def test_a_copy_is_as_private_as_the_file(stopped: Stopped, tmp_path: Path) -> None:
     stopped.world.put("/key", b"secret")
     stopped.stop()
