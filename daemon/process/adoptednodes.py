@@ -208,15 +208,11 @@ class Adoption:
         return ours
 
     def _remove_folders(self) -> None:
-        """Folders that they removed are removed here, but for those that something of ours is in."""
-        needed: set[int] = set()
-        for node in self._tree.dirty.values():
-            for folder in above(node.state.parent) if node.state.parent is not None else ():
-                if folder.id in needed:
-                    break
-                needed.add(folder.id)
-        for theirs, ours in self._removed:
-            if ours.id in needed:
+        """Folders that they removed are removed here, but for those in which ours shows something: they had
+        not heard of that, or it is still to be sent. Inner ones were taken after those above them."""
+        for theirs, ours in reversed(self._removed):
+            load_children(self._tree, ours)
+            if ours.part.children:
                 self._tree.notice(path_of(ours), "not removed: another mount has something in it")
             elif ours.pending is None:
                 self._tree.touch(ours)

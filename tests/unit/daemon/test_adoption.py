@@ -515,6 +515,28 @@ def test_a_folder_that_they_removed_stays_where_ours_has_something_in_it(
     assert ours.pending() == []
 
 
+def test_a_folder_that_they_removed_stays_where_ours_knows_of_a_file_that_they_had_not_heard_of(
+    estate: Estate,
+) -> None:
+    estate.account.mkdir("/a/b")
+    estate.account.mkdir("/a/c")
+    ours, theirs = estate.ours, estate.theirs
+    for world in (ours, theirs):
+        assert (world.names("/a/b"), world.names("/a/c")) == (set(), set())
+    for path in ("/a/b", "/a/c", "/a"):
+        theirs.fs.rmdir(path)
+    ours.put("/a/b/ours", b"1")
+    ours.settle()
+    ours = estate.take_over()
+    assert faults_of(ours.core.tree) == []
+    expected = {"/a": None, "/a/b": None, "/a/b/ours": b"1"}
+    assert ours.tree() == expected
+    ours.settle()
+    assert ours.remote() == ours.tree() == expected
+    assert ours.pending() == []
+    assert ours.notices() == ["not removed: another mount has something in it"] * 2
+
+
 @pytest.mark.parametrize("is_refused", [False, True], ids=["took effect", "refused"])
 @pytest.mark.parametrize("is_renamed", [False, True], ids=["filled here", "renamed here"])
 def test_a_folder_whose_removal_they_had_sent_keeps_its_place_and_what_ours_has_in_it(
