@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 
 from tests.converge.bodies import LINE_BYTES, Mixed, body_of, holds_any, is_cut, revision_of
+from tests.converge.edits import Edits
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.soak.figures import Figures
 
@@ -224,12 +225,15 @@ class Looker:
     """One thread calls ``turn``: reads one file, twice through one descriptor. AssertionError: it was a mix,
     or another revision the second time."""
 
-    def __init__(self, top: Path, draw: Random, figures: Figures, given_up: Collection[int] = ()) -> None:
-        """*given_up*: edits in place that failed in the middle, of which a part may be there."""
+    def __init__(
+        self, top: Path, draw: Random, figures: Figures, edits: Edits, given_up: Collection[int]
+    ) -> None:
+        """*edits*: of the same mount. *given_up*: edits in place that failed in the middle, of which a part
+        may be there."""
         self.name = f"reader {top.parent.name}"
         self.mount: Path | None = top.parent
         self._top, self._draw, self._figures = top, draw, figures
-        self._given_up = given_up
+        self._edits, self._given_up = edits, given_up
 
     def turn(self) -> None:
         found = [Path(folder) / name for folder, _, names in os.walk(self._top) for name in names]
@@ -257,18 +261,23 @@ class Looker:
                 os.close(fd)
 
     def _read(self, path: Path, fd: int) -> None:
+        ended = set(self._edits.ended)
         body = self._in_order(fd)
         if not body and path.name.startswith("n"):
             return  # it was just made, and its writer has not written yet
-        first = self._checked(path, body)
+        first = self._checked(path, body, ended)
         how = self._draw.choice((self._in_order, self._backward))
-        second = self._checked(path, how(fd))
+        second = self._checked(path, how(fd), ended)
         assert first == second or not (first and second), (
             f"{path}: revision {first} became {second} while it was open"
         )
         self._figures.count("reads", "of a whole file, twice")
 
-    def _checked(self, path: Path, body: bytes) -> int:
+    def _checked(self, path: Path, body: bytes, ended: Collection[int]) -> int:
+        """Which revision it is; 0: it may be of several. *ended*: the edits that had ended before."""
+        if holds_any(body, self._edits.elsewhere(path, ended)):
+            self._figures.count("reads", "of an edit under way, by another name")
+            return 0
         try:
             return revision_of(body)
         except Mixed as error:

@@ -15,6 +15,7 @@ from random import Random
 
 from tests.converge.actors import EDITED, FOLDERS, KILLED, MOVED_MEANWHILE, NAMES, Numbers
 from tests.converge.bodies import LINE_BYTES, Edited, Mixed, base_of, holds_any, revision_of
+from tests.converge.edits import Edits
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.soak.figures import Figures
 
@@ -27,13 +28,13 @@ class Editor:
     so others see it before, or after; whatever becomes of its name meanwhile."""
 
     def __init__(
-        self, top: Path, numbers: Numbers, draw: Random, figures: Figures, given_up: set[int]
+        self, top: Path, numbers: Numbers, draw: Random, figures: Figures, edits: Edits, given_up: set[int]
     ) -> None:
-        """*given_up* is told of edits that failed in the middle."""
+        """*edits* is told of those under way, *given_up* of those that failed in the middle."""
         self.name = f"editor {top.parent.name}"
         self.mount: Path | None = top.parent
         self._top, self._numbers, self._draw, self._figures = top, numbers, draw, figures
-        self._given_up = given_up
+        self._edits, self._given_up = edits, given_up
 
     def turn(self) -> None:
         path = self._any()
@@ -57,6 +58,7 @@ class Editor:
             return  # another file has the name by now, or a newer revision
         edited = Edited(self._numbers.next(), base, lines, self._draw.choice(TAILS))
         mapped = stack.enter_context(self._mapped(file, lines))
+        stack.enter_context(self._edits.under_way(edited.edit, path))
         steps: list[Callable[[], object]] = [
             *(self._writing(file, mapped, at, line) for at, line in edited.changed().items()),
             *self._draw.sample(

@@ -19,6 +19,7 @@ from mountfs.model.hashing import content_hash
 from tests.converge.actors import RECOVERED, ByMount, ByService, Looker, Numbers
 from tests.converge.bodies import holds_any, revision_of
 from tests.converge.editor import Editor, Keeper, Outsider
+from tests.converge.edits import Edits
 from tests.mounted.realmount import RealMount, mountfs
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.soak.figures import Figures
@@ -100,9 +101,12 @@ def _change(
     tops = [mount.path / TOP for mount in mounts]
     actors: list[Actor] = [ByService(far_side, TOP, numbers, next(draws), figures)]
     actors += [ByMount(top, numbers, next(draws), figures) for top in tops]
-    actors += [Looker(top, next(draws), figures, given_up) for top in tops for _ in range(READERS)]
+    edits = {top: Edits() for top in tops}
+    actors += [
+        Looker(top, next(draws), figures, edits[top], given_up) for top in tops for _ in range(READERS)
+    ]
     if plan.edits:
-        actors += [Editor(top, numbers, next(draws), figures, given_up) for top in tops]
+        actors += [Editor(top, numbers, next(draws), figures, edits[top], given_up) for top in tops]
         actors += [Keeper(top, next(draws), figures) for top in tops]
         actors.append(Outsider(far_side, TOP, next(draws), figures, given_up))
 

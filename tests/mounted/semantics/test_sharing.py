@@ -37,6 +37,27 @@ def test_s_lock_one_process_holds_another_waits(corner: Corner, function: str) -
         assert _lock_elsewhere(path, function) == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "is_kept_apart"),
+    [("moved here", True), ("moved by others", False), ("FILE", False)],
+    ids=["moved here", "moved by others", "another spelling"],
+)
+@pytest.mark.parametrize("function", ["flock", "lockf"])
+def test_s_lock_is_not_met_under_another_spelling_or_a_name_that_others_gave(
+    corner: Corner, function: str, name: str, *, is_kept_apart: bool
+) -> None:
+    path, other = corner.committed("file", "text"), corner.path / name
+    with path.open("r+") as file:
+        getattr(fcntl, function)(file, fcntl.LOCK_EX)
+        if name == "moved here":
+            path.rename(other)
+        elif name == "moved by others":
+            corner.far_side.move(corner.remote("file"), corner.remote(name))
+            until(lambda: corner.names() == {name}, "the new name is seen")
+        assert other.stat().st_ino == os.fstat(file.fileno()).st_ino
+        assert _lock_elsewhere(other, function) == (7 if is_kept_apart else 0)
+
+
 def test_s_lock_sqlite_keeps_two_writers_apart(corner: Corner) -> None:
     corner.run('sqlite3 db "create table t (n); insert into t values (1)"')
     adding = "for i in $(seq 10); do sqlite3 -cmd '.timeout 20000' db 'insert into t values (1)'; done"
