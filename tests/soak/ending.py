@@ -46,7 +46,10 @@ def settle(stations: Iterable[Station], far_side: SandboxProcess) -> None:
 
         def is_seen() -> bool:
             nonlocal missing
-            missing = differences(account_view(far_side), mount_view(station, far_side))  # noqa: B023
+            try:
+                missing = differences(account_view(far_side), mount_view(station, far_side))  # noqa: B023
+            except FileNotFoundError as error:  # it is listed, and was moved by the other mount meanwhile
+                missing = [str(error)]
             if missing:
                 time.sleep(1.0)  # a look reads everything
             return not missing
