@@ -15,7 +15,7 @@ from daemon.config.options import layered
 from daemon.control.client import Client, all_mounts, find_mount, last_of
 from daemon.control.health import Health, health_of, trouble_of, worst
 from daemon.control.protocol import StatusReply, StatusRequest
-from daemon.control.status import MountStatus, in_bytes, plural, to_json
+from daemon.control.status import MountStatus, in_bytes, plural
 from daemon.failure import Failure
 from daemon.places.answering import check_answers
 from daemon.places.statedir import Journaled, StateDir
@@ -40,7 +40,7 @@ class Overview:
 
     def as_json(self) -> dict[str, Any]:
         told: list[dict[str, Any]] = [
-            {**to_json(each), "health": health_of(each), "trouble": trouble_of(each)} for each in self.mounts
+            {**asdict(each), "health": health_of(each), "trouble": trouble_of(each)} for each in self.mounts
         ]
         told += [
             {"mountpoint": place, "health": Health.DOWN, "trouble": [why]}

@@ -13,14 +13,13 @@ from typing import Any
 
 from daemon.control.changes import (
     ChangesRequest,
-    PendingChange,
     PendingChanges,
     Story,
-    StoryEvent,
     StoryRequest,
 )
-from daemon.control.status import MountStatus, Transfer, from_json, to_json, transfer_from
-from daemon.control.steering import HoldRequest, RatesRequest, Steered, wrong_with
+from daemon.control.status import MountStatus, Transfer
+from daemon.control.steering import WRONG_RATE, HoldRequest, RatesRequest, Steered
+from daemon.control.typed import read
 
 VERSION = 1
 LONGEST_LINE_BYTES = 8 * 1024 * 1024
@@ -312,24 +311,17 @@ def _with_changes(reply: Reply, changes: tuple[FailedChange, ...]) -> Reply:
 
 def encode(message: Request | Reply) -> bytes:
     """One line, its newline included; ASCII, so any file name survives."""
-    body = {"status": to_json(message.status)} if isinstance(message, StatusReply) else asdict(message)
-    return json.dumps({"v": VERSION, "kind": _WORDS[type(message)], **body}).encode() + b"\n"
+    return json.dumps({"v": VERSION, "kind": _WORDS[type(message)], **asdict(message)}).encode() + b"\n"
 
 
 def decode_request(line: bytes) -> Request:
     """The request in *line*. ProtocolError."""
     message = _decode(line, _REQUESTS)
-    timeout_s = getattr(message, "timeout_s", None)
-    if timeout_s is not None and (not isinstance(timeout_s, int | float) or not 0 <= timeout_s < 1e9):
-        raise ProtocolError("timeout_s must be zero or more, and less than a thousand million")
-    for name in ("path", "command", "argument"):
-        if not isinstance(getattr(message, name, ""), str):
-            raise ProtocolError(f"{name} must be text")
-    if not isinstance(getattr(message, "is_trial", True), bool):
-        raise ProtocolError("is_trial must be true or false")
-    if wrong := wrong_with(message):
-        raise ProtocolError(wrong)
     assert isinstance(message, Request)
+    if isinstance(message, WaitRequest | StopRequest) and not 0 <= (message.timeout_s or 0.0) < 1e9:
+        raise ProtocolError("timeout_s must be zero or more, and less than a thousand million")
+    if isinstance(message, RatesRequest) and not message.is_possible:
+        raise ProtocolError(WRONG_RATE)
     return message
 
 
@@ -355,26 +347,8 @@ def _decode(line: bytes, kinds: dict[str, type[Any]]) -> object:
     if not isinstance(word, str) or word not in kinds:
         raise ProtocolError(f"unknown kind {word!r}")
     try:
-        if word == "status" and kinds is _REPLIES:
-            return StatusReply(from_json(body["status"]))
-        if kinds is _REPLIES:
-            _read_fields(kinds[word], body)
-        return kinds[word](**body)
-    except (TypeError, KeyError, ValueError, AttributeError):
+        return read(kinds[word], body)
+    except ValueError as error:
+        raise ProtocolError(str(error)) from None
+    except (TypeError, KeyError):
         raise ProtocolError(f"malformed {word}") from None
-
-
-def _read_fields(kind: type[Any], body: dict[str, Any]) -> None:
-    """Makes values of what stands as JSON in a reply of *kind*."""
-    for key in ("failed", "left", "changes"):
-        if key in body:
-            body[key] = tuple(FailedChange(**failed) for failed in body[key])
-    for key in ("paths", "lines"):
-        if key in body:
-            body[key] = tuple(map(str, body[key]))
-    if "transfer" in body:
-        body["transfer"] = transfer_from(body["transfer"])
-    if kind is Story:
-        body["events"] = tuple(StoryEvent(**event) for event in body["events"])
-    if kind is PendingChanges:
-        body["pending"] = tuple(PendingChange(**change) for change in body["pending"])

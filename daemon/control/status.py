@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from mountfs.errors import MountfsError, NotSignedIn, Offline, Throttled
 from mountfs.model.rates import UNLIMITED, Rates
@@ -209,40 +208,6 @@ class MountStatus:
     account: AccountStatus
     page: str = ""
     """The address of its page, with the token; empty: it has none."""
-
-
-def to_json(status: MountStatus) -> dict[str, Any]:
-    """As JSON's types; the keys are the fields' names."""
-    return asdict(status)
-
-
-def from_json(given: Mapping[str, Any]) -> MountStatus:
-    """The inverse of ``to_json``. KeyError, TypeError or ValueError when it is something else."""
-    account = dict(given["account"])
-    account["states"] = {state: Tally(**tally) for state, tally in account["states"].items()}
-    account["pending"] = Tally(**account["pending"])
-    account["unsent"] = Tally(**account["unsent"])
-    account["troubles"] = tuple(Trouble(**trouble) for trouble in account["troubles"])
-    stated = account["far_side"]
-    account["far_side"] = FarSide(**{**stated, "condition": Condition(stated["condition"])})
-    account["copies"] = tuple(Copy(**copy) for copy in account["copies"])
-    fleet = account.get("fleet")
-    if fleet is not None:
-        waiting = tuple((name, waited_s) for name, waited_s in fleet["waiting"])
-        account["fleet"] = FleetStatus(**{**fleet, "waiting": waiting})
-    account["transfer"] = transfer_from(account["transfer"])
-    account["transport"] = Transport(**account["transport"])
-    account["cache"] = Cache(**account.get("cache", {}))
-    account["rates"] = Rates(**account["rates"])
-    account["strays"] = tuple(Stray(**stray) for stray in account["strays"])
-    return MountStatus(**{**given, "account": AccountStatus(**account)})
-
-
-def transfer_from(given: Mapping[str, Any]) -> Transfer:
-    """As ``from_json``."""
-    tallies = {"done": Tally(**given["done"]), "left": Tally(**given["left"])}
-    files = tuple(UnderWay(**file) for file in given["files"])
-    return Transfer(**{**given, **tallies, "files": files})
 
 
 def in_words(status: MountStatus) -> str:

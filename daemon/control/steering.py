@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from mountfs.model.rates import SLOWEST_BYTES_S, Rates
 
+WRONG_RATE = f"a rate must be a whole number from {SLOWEST_BYTES_S} on, or null"
+
 
 @dataclass(frozen=True, slots=True)
 class HoldRequest:
@@ -25,23 +27,12 @@ class RatesRequest:
     def rates(self) -> Rates:
         return Rates(self.up_bytes_s, self.down_bytes_s)
 
+    @property
+    def is_possible(self) -> bool:
+        given = (each for each in (self.up_bytes_s, self.down_bytes_s) if each is not None)
+        return all(SLOWEST_BYTES_S <= each < 1 << 50 for each in given)
+
 
 @dataclass(frozen=True, slots=True)
 class Steered:
     """It is so from here on."""
-
-
-def wrong_with(message: object) -> str:
-    """What a request of these says that makes no sense; "": nothing."""
-    if not isinstance(getattr(message, "is_held", False), bool):
-        return "is_held must be true or false"
-    rates = (getattr(message, name, None) for name in ("up_bytes_s", "down_bytes_s"))
-    if not all(map(_is_rate, rates)):
-        return f"a rate must be a whole number from {SLOWEST_BYTES_S} on, or null"
-    return ""
-
-
-def _is_rate(value: object) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, int) and not isinstance(value, bool) and SLOWEST_BYTES_S <= value < 1 << 50

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from daemon.control.account import MountedAccount
 from daemon.control.health import Health, health_of, trouble_of
-from daemon.control.status import MountStatus, to_json
+from daemon.control.status import MountStatus
 from daemon.page.history import History
 from mountfs.errors import MountfsError
 from mountfs.model.path import RemotePath
@@ -127,7 +127,7 @@ class Answers:
         return {
             "health": health_of(status),
             "trouble": trouble_of(status),
-            "status": to_json(status),
+            "status": asdict(status),
             "history": self._history.told(self._clock.now_s()),
             "pending": [asdict(each) for each in self._account.first_changes(PENDING_SHOWN)],
         }

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Self
 
 from daemon.control.client import Client, DeadMount, all_mounts
 from daemon.control.protocol import Settled, StatusReply, StatusRequest, WaitRequest
-from daemon.control.status import to_json
 from daemon.failure import Failure
 from daemon.process.mountpoint import detach
 from mountfs.model.hashing import HashKind, hasher
@@ -109,7 +109,7 @@ class RealMount:
         """What `mountfs status --json` prints."""
         for reply in Client.at(self.path).ask(StatusRequest()):
             if isinstance(reply, StatusReply):
-                return to_json(reply.status)
+                return asdict(reply.status)
         raise AssertionError("the mount gave no status")
 
     def peak_memory_bytes(self) -> int:

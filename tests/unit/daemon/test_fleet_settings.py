@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from daemon.config.fleet import Fallback, Fleet
 from daemon.config.settings import holds_secret, parse, usable_fleet
-from daemon.control.status import AccountStatus, FleetStatus, MountStatus, from_json, in_words, to_json
+from daemon.control import typed
+from daemon.control.status import AccountStatus, FleetStatus, MountStatus, in_words
 from daemon.failure import BadSettings
 from daemon.fleet.joining import check_library
 
@@ -81,7 +83,7 @@ def test_status_tells_of_the_fleet_and_crosses_the_socket() -> None:
     fleet = FleetStatus("a", 3.0, (("b", 1.5),), {"a": 7}, "redis://h cannot be reached")
     account = AccountStatus("me", fleet=fleet)
     status = MountStatus("work:", "/m", 1, "ready", 1.0, False, "/s", account)
-    assert from_json(to_json(status)) == status
+    assert typed.read(MountStatus, asdict(status)) == status
     assert "the fleet: redis://h cannot be reached" in in_words(status)
     assert "fleet" not in in_words(
         MountStatus("work:", "/m", 1, "ready", 1.0, False, "/s", AccountStatus("me"))

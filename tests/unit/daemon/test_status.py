@@ -6,7 +6,7 @@ import errno
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -25,12 +25,11 @@ from daemon.control.status import (
     Tally,
     Trouble,
     far_side,
-    from_json,
     in_bytes,
     in_words,
     plural,
-    to_json,
 )
+from daemon.control.typed import read
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from tests.unit.daemon.hostile import HOSTILE
 from tests.unit.daemon.test_protocol import STATUS
@@ -40,12 +39,12 @@ IDLE = replace(STATUS, account=AccountStatus("dbid:x"))
 
 @pytest.mark.parametrize("status", [STATUS, IDLE])
 def test_a_status_survives_json(status: MountStatus) -> None:
-    assert from_json(json.loads(json.dumps(to_json(status)))) == status
+    assert read(MountStatus, json.loads(json.dumps(asdict(status)))) == status
 
 
 def test_every_key_is_in_the_table_of_the_document() -> None:
     told = (Path(__file__).parents[3] / "docs" / "OPERATIONS.md").read_text()
-    given = to_json(STATUS)
+    given = asdict(STATUS)
     wanted = [*given, *(f"mounts[].account.{key}" for key in given["account"])]
     assert [key for key in wanted if f"{key}`" not in told] == []
 
@@ -85,8 +84,8 @@ def test_what_is_wrong_with_the_service_is_told_everywhere(
     assert in_words(status) == f"ready; all committed; far side {words}"
     assert status_line(status).count(words) == 1
     assert re.search(rf"^far side +{words}$", shown(status).replace(" \n", "\n"), re.MULTILINE)
-    assert to_json(status)["account"]["far_side"]["condition"] == condition
-    assert from_json(json.loads(json.dumps(to_json(status)))) == status
+    assert asdict(status)["account"]["far_side"]["condition"] == condition
+    assert read(MountStatus, json.loads(json.dumps(asdict(status)))) == status
 
 
 def test_refused_credentials_are_told_before_anything_else() -> None:
@@ -238,9 +237,9 @@ def test_no_name_moves_the_cursor_or_writes_a_line_of_its_own(name: str) -> None
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_json_stays_json_whatever_the_names_are(name: str) -> None:
-    text = json.dumps(to_json(hostile(name)))
+    text = json.dumps(asdict(hostile(name)))
     assert text.isascii()
-    assert from_json(json.loads(text)) == hostile(name)
+    assert read(MountStatus, json.loads(text)) == hostile(name)
 
 
 def line_of(text: str) -> str:
