@@ -13,6 +13,8 @@ from daemon.config.secrets import KeptSecret, apart, secret
 from daemon.failure import BadSettings
 
 LEASE_S = 15.0
+"""The turn of a machine that died is free again after this time, by default. A machine that lives renews it
+three times as often, so that one lost message costs nothing."""
 SHORTEST_LEASE_S = 2.0
 LONGEST_LEASE_S = 300.0
 

@@ -7,9 +7,6 @@ from typing import Protocol
 
 from mountfs.model.allowance import Allowance
 
-LEASE_S = 15.0
-"""The turn of a machine that died is free again after this time, by default. A machine that lives renews it
-three times as often, so that one lost message costs nothing."""
 WAITS_S = 6.0
 """Who waits for the turn and is not heard of for so long has left the queue. It asks three times as often."""
 

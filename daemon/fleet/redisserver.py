@@ -11,8 +11,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from daemon.config.fleet import LEASE_S
 from daemon.fleet import scripts
-from daemon.fleet.ports import LEASE_S, WAITS_S, FleetView, Granted, Member, Queued, Waiter
+from daemon.fleet.ports import WAITS_S, FleetView, Granted, Member, Queued, Waiter
 from mountfs.errors import InvalidArgument, Offline, Unreachable
 from mountfs.model.allowance import (
     AHEAD_S,

@@ -16,7 +16,8 @@ from pathlib import Path
 from daemon.commit.accountlock import AccountLock
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.committer import LOCK_RETRY_S
-from daemon.fleet.ports import LEASE_S, Member
+from daemon.config.fleet import LEASE_S
+from daemon.fleet.ports import Member
 from daemon.fleet.turn import FleetTurn
 from mountfs.model.order import OrderKind
 from tests.doubles.fleetserver import MemoryFleet

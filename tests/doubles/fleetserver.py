@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from daemon.fleet.ports import LEASE_S, WAITS_S, FleetView, Granted, Member, Queued, Waiter
+from daemon.config.fleet import LEASE_S
+from daemon.fleet.ports import WAITS_S, FleetView, Granted, Member, Queued, Waiter
 from mountfs.errors import MountfsError
 from mountfs.model.allowance import Allowance, Windows
 from mountfs.ports import Clock

@@ -76,9 +76,7 @@ def test_what_a_mount_left_is_copied_with_its_paths(stopped: Stopped) -> None:
 
 
 @pytest.mark.parametrize("mtime_ns", [0, 5])
-def test_a_closed_file_of_the_beginning_of_time_keeps_its_time(
-    stopped: Stopped, mtime_ns: int
-) -> None:
+def test_a_closed_file_of_the_beginning_of_time_keeps_its_time(stopped: Stopped, mtime_ns: int) -> None:
     """0 is a time as any other; only a file that was never closed has none."""
     stopped.world.put("/old", b"old")
     stopped.world.fs.metadata.utimens("/old", mtime_ns, mtime_ns)

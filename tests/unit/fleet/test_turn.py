@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from daemon.commit.accountlock import AccountLock
-from daemon.fleet.ports import LEASE_S, FleetView, Member
+from daemon.config.fleet import LEASE_S
+from daemon.fleet.ports import FleetView, Member
 from daemon.fleet.turn import HELD_MOST_S, JOB_ASKED_S, WANTED_S, FleetTurn
 from mountfs.errors import MountfsError, Offline, SessionLost, Unreachable
 from mountfs.ports import Done, Running
