@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from daemon.commit.accountlock import AccountLock
 from daemon.commit.batch import Batch, Current
@@ -30,27 +29,13 @@ from mountfs.tree.listings import Listings
 from mountfs.tree.plan import Plan
 from mountfs.tree.settling import quiet_in_s
 from mountfs.tree.tree import Tree
+from mountfs.upload.uploader import Uploader
+from mountfs.upload.urgency import Urgency
 
 LOCK_RETRY_S = 0.25
 """How often the account's file lock is asked for while another process has it."""
 BREAKS = 3
 """So many steps may raise at a batch before it is halved; one more at each half."""
-
-
-class Urgent(Protocol):
-    """The part of ``mountfs.upload.urgency`` that is needed here."""
-
-    @property
-    def is_pressing(self) -> bool: ...
-
-    def watch(self, waker: Callable[[], None]) -> None: ...
-
-
-class Uploading(Protocol):
-    """The part of ``mountfs.upload.uploader`` that is needed here."""
-
-    @property
-    def has_small(self) -> bool: ...
 
 
 class Committer:
@@ -71,8 +56,8 @@ class Committer:
         spool: Spool,
         *,
         clock: Clock,
-        urgency: Urgent,
-        uploads: Uploading,
+        urgency: Urgency,
+        uploads: Uploader,
         lock_path: Path,
         copies: CopyNames,
         settle_s: float,

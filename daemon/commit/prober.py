@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
 
 from mountfs.errors import MountfsError, NoSpace
-from mountfs.model.entry import Space
 from mountfs.model.order import OrderKind
 from mountfs.model.pausing import Pause
-from mountfs.ports import Clock
+from mountfs.ports import Backend, Clock
 from mountfs.tree.node import Node, State
 from mountfs.tree.tree import Tree
-
-
-class Source(Protocol):
-    """The one method of ``ports.Backend`` that is needed here."""
-
-    def space(self) -> Space: ...
 
 
 class Prober:
@@ -29,11 +21,11 @@ class Prober:
     that ends: ``step`` lets the next file be tried, and its outcome tells.
     """
 
-    def __init__(self, tree: Tree, pause: Pause, source: Source, clock: Clock) -> None:
+    def __init__(self, tree: Tree, pause: Pause, backend: Backend, clock: Clock) -> None:
         self.wake: Callable[[], None] = lambda: None
         self.pause = pause
         self._tree = tree
-        self._source = source
+        self._backend = backend
         self._clock = clock
         tree.watch(self._note, of_outcomes=True)
 
@@ -46,7 +38,7 @@ class Prober:
             if self.pause.due_s > now_s:
                 return self.pause.due_s
         try:
-            free_bytes = self._source.space().free_bytes if isinstance(error, NoSpace) else None
+            free_bytes = self._backend.space().free_bytes if isinstance(error, NoSpace) else None
         except MountfsError:
             with self._tree.lock:
                 self.pause.postpone(self._clock.now_s())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from threading import Condition
-from typing import Protocol
 
 from mountfs.errors import MountfsError, Offline
 from mountfs.ports import Clock
@@ -14,13 +12,7 @@ from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.refusal import Refusal
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused
-
-
-class Urgent(Protocol):
-    """The part of ``mountfs.upload.urgency`` that is needed here."""
-
-    def pressed(self) -> AbstractContextManager[None]:
-        """Presses until the block ends."""
+from mountfs.upload.urgency import Urgency
 
 
 class Waiting:
@@ -56,7 +48,7 @@ class CommitWaiter:
         self,
         tree: Tree,
         waiting: Waiting,
-        urgency: Urgent,
+        urgency: Urgency,
         clock: Clock,
         standstill: Callable[[], MountfsError | None] = lambda: None,
     ) -> None:

@@ -8,22 +8,25 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from daemon.upkeep.filling import Filling, Span
 from mountfs.errors import Internal, MountfsError, NoSpace, Refused
 from mountfs.model.comeback import Comeback
-from mountfs.model.entry import File
 from mountfs.model.loggedpacer import LoggedPacer
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.model.pausing import is_passing
-from mountfs.ports import BackendLimits, Clock
+from mountfs.ports import Backend, Clock
+from mountfs.reading.reader import Reader
+from mountfs.spool.spool import Spool
 from mountfs.tree.content import Content
+from mountfs.tree.gaps import Gaps
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.refusal import Refusal
+from mountfs.tree.sync import Durability
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused
+from mountfs.upload.uploader import Uploader
 
 LOG = logging.getLogger(__name__)
 
@@ -31,63 +34,6 @@ ADVICE = (
     "mountfs retry asks for them again, for instance once the file is restored there; "
     "writing the file anew, or mountfs discard, gives them up"
 )
-
-
-class Spool(Protocol):
-    """The part of ``mountfs.spool.spool`` that is needed here."""
-
-    def open(self, name: str) -> SpoolFile: ...
-
-    def admit_filling(self, size_bytes: int) -> None:
-        """NoSpace."""
-
-
-class SpoolFile(Protocol):
-    """The part of ``mountfs.spool.spoolfile`` that is needed here."""
-
-    def pwrite(self, offset: int, data: bytes) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Source(Protocol):
-    """The part of ``mountfs.reading.reader`` that is needed here."""
-
-    def fetch(self, file: File, offset: int, length: int) -> bytes:
-        """Exactly those bytes of a revision."""
-
-
-class Gaps(Protocol):
-    """The part of ``mountfs.tree.gaps`` that is needed here."""
-
-    def contents(self) -> list[int]:
-        """Ids of contents that began with gaps and that a node has."""
-
-    def written(self, content: Content, start: int, stop: int) -> None: ...
-
-
-class Uploads(Protocol):
-    """The part of ``mountfs.upload.uploader`` that is needed here."""
-
-    def wrote(self, content_id: int, start: int, stop: int) -> None: ...
-
-    def want(self, node: Node) -> None: ...
-
-    def give_up(self, content_id: int) -> None: ...
-
-
-class Limited(Protocol):
-    """The part of ``ports.Backend`` that is needed here."""
-
-    @property
-    def limits(self) -> BackendLimits: ...
-
-
-class Journal(Protocol):
-    """The part of ``mountfs.tree.sync`` that is needed here."""
-
-    def sync_filled(self, content: Content) -> None:
-        """OSError, NoSpace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +63,20 @@ class Filler:
         self,
         tree: Tree,
         spool: Spool,
-        source: Source,
+        reader: Reader,
         gaps: Gaps,
-        uploads: Uploads,
-        journal: Journal,
-        backend: Limited,
+        uploader: Uploader,
+        durability: Durability,
+        backend: Backend,
         clock: Clock,
     ) -> None:
         self.wake: Callable[[], None] = _silence
         self._tree = tree
         self._spool = spool
-        self._source = source
+        self._reader = reader
         self._gaps = gaps
-        self._uploads = uploads
-        self._journal = journal
+        self._uploader = uploader
+        self._durability = durability
         self._clock = clock
         self._backend = backend
         self._account_pacer: Pacer = LoggedPacer("fetching what pending files lack")
@@ -242,7 +188,7 @@ class Filler:
         overlay = content.overlay
         assert overlay is not None
         self._spool.admit_filling(stop - start)
-        body = memoryview(self._source.fetch(overlay.file, start, stop - start))
+        body = memoryview(self._reader.fetch(overlay.file, start, stop - start))
         try:
             file = self._spool.open(content.spool)
         except FileNotFoundError:
@@ -264,7 +210,7 @@ class Filler:
         """Lets parts of a large file go up while others are fetched."""
         if content.size_bytes >= self._backend.limits.session_min_bytes:
             for low, high in filled:
-                self._uploads.wrote(content.id, low, high)
+                self._uploader.wrote(content.id, low, high)
 
     def _pass_on(self) -> None:
         """Hands files without gaps to the uploader. If that raises, the next ``step`` does it again."""
@@ -274,12 +220,12 @@ class Filler:
                 node = None if content is None else self._tree.contents.get(content.id)
                 if node is not None:
                     self._tree.planner.touch(node)  # what it has to wait for may be over
-                    self._uploads.want(node)
+                    self._uploader.want(node)
                 if content is None:
                     return
                 self._filled.popleft()
             try:
-                self._journal.sync_filled(content)
+                self._durability.sync_filled(content)
             except (OSError, NoSpace) as error:
                 LOG.warning("what was fetched for a pending file is not safe from power loss: %s", error)
 
@@ -317,5 +263,5 @@ class Filler:
         with self._tree.transaction():
             refusal = Refusal(OrderKind.PUT, f"{reason}: {ADVICE}", self._clock.wall_ns())
             self._tree.notice(path_of(node), f"not uploaded: {reason}")
-            self._uploads.give_up(content.id)
+            self._uploader.give_up(content.id)
             self._tree.change((node, replace(node.state, refusal=refusal)))

@@ -7,7 +7,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from daemon.upkeep.pins import Pins
 from mountfs.errors import DiskFull, MountfsError, NotADirectory, NotFound, Transient
@@ -16,6 +15,8 @@ from mountfs.model.loggedpacer import LoggedPacer
 from mountfs.model.pacing import Pace, Pacer, grown_s
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.reader import Reader
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.feed import CURSOR
 from mountfs.tree.node import Node
@@ -38,39 +39,6 @@ TOGETHER = 32
 """Small files that are fetched side by side."""
 
 
-class Cache(Protocol):
-    """The part of ``mountfs.reading.blocks`` that is needed here."""
-
-    spares_former: bool
-
-    def pin(self, file: File) -> bool: ...
-
-    @property
-    def has_lost_pins(self) -> bool: ...
-
-    def has_room_for(self, length: int) -> bool: ...
-
-    def begin_pins(self) -> None: ...
-
-    def end_pins(self) -> None: ...
-
-    def gaps(self, file: File, start: int, stop: int) -> list[tuple[int, int]]: ...
-
-    def recall(self, file: File) -> None: ...
-
-    def bytes_of(self, file: File) -> int: ...
-
-
-class Source(Protocol):
-    """The part of ``mountfs.reading.reader`` that is needed here."""
-
-    def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes: ...
-
-    def prefetch(self, file: File, failed: Callable[[BaseException], None]) -> None: ...
-
-    def is_small(self, length: int) -> bool: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Kept:
     """How far a pinned file or folder is here. *path*: from the top of the account; *node*: None where
@@ -87,13 +55,13 @@ class Pinner:
     """One thread calls ``step``; the others may be called by any. Each step lists one folder, or fetches some
     of the files in one."""
 
-    def __init__(self, view: View, cache: Cache, source: Source, clock: Clock) -> None:
+    def __init__(self, view: View, cache: Blocks, reader: Reader, clock: Clock) -> None:
         self.wake: Callable[[], None] = lambda: None
         self._tree = view.tree
         self._listings = view.listings
         self._pins = Pins(view)
         self._cache = cache
-        self._source = source
+        self._reader = reader
         self._clock = clock
         self._pacer: Pacer = LoggedPacer("fetching what is pinned")
         self._folders: deque[int] = deque()
@@ -275,7 +243,7 @@ class Pinner:
     def _fetch(self) -> None:
         """One large file, or some small ones side by side."""
         small: list[File] = []
-        while self._files and len(small) < TOGETHER and self._source.is_small(self._files[0].size_bytes):
+        while self._files and len(small) < TOGETHER and self._reader.is_small(self._files[0].size_bytes):
             small.append(self._files.popleft())
         missing = [file for file in small or [self._files[0]] if self._is_missing(file)]
         if small and not self._cache.has_room_for(sum(file.size_bytes for file in missing)):
@@ -283,14 +251,14 @@ class Pinner:
             raise DiskFull(NO_ROOM)
         if small:
             for file in missing:
-                self._source.prefetch(file, lambda _error: None)
+                self._reader.prefetch(file, lambda _error: None)
         for file in missing:
             for at, stop in self._pieces(file):
                 if self._cache.gaps(file, at, stop):
                     if not self._cache.has_room_for(stop - at):
                         raise DiskFull(NO_ROOM)
                     try:
-                        self._source.read(file, at, stop - at)
+                        self._reader.read(file, at, stop - at)
                     except Transient:
                         raise
                     except MountfsError as error:

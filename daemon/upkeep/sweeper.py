@@ -7,12 +7,16 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Protocol
 
 from mountfs.errors import MountfsError, NoSpace, NotSignedIn, Transient, with_class
+from mountfs.files.handles import OpenFiles
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.ports import Backend, Clock
+from mountfs.reading.blocks import Blocks
+from mountfs.spool.ballast import Ballast
+from mountfs.spool.spool import Spool
 from mountfs.tree.content import Content
+from mountfs.tree.sync import Durability
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
@@ -25,60 +29,19 @@ RETRY_S = 30.0
 """When a file that could not be removed is tried again."""
 
 
-class SpoolFiles(Protocol):
-    """The part of the spool that is needed here."""
-
-    def place(self, name: str) -> str: ...
-
-    def let_go(self, name: str) -> None: ...
-
-    def remove(self, name: str) -> None:
-        """One that is gone already is fine."""
-
-
-class Cache(Protocol):
-    """The part of ``mountfs.reading.blocks`` that is needed here."""
-
-    def adopt(self, content_hash: str, size_bytes: int, spool_path: str) -> bool:
-        """Takes the file over by rename, or does nothing."""
-
-
-class Files(Protocol):
-    """The part of ``mountfs.files.handles`` that is needed here."""
-
-    on_left: Callable[[], None]
-
-    def finish_left(self) -> None:
-        """Closes what the store did not take when it was closed. Whatever that raises."""
-
-
-class HeldSpace(Protocol):
-    """The part of ``mountfs.spool.ballast`` that is needed here."""
-
-    def hold(self) -> bool:
-        """Takes the space again that was given to a full disk; whether nothing is missing now."""
-
-
-class Journal(Protocol):
-    """The part of ``mountfs.tree.sync`` that is needed here."""
-
-    def sync_store(self) -> None:
-        """The rows so far survive power loss; OSError or NoSpace if not."""
-
-
 class Sweeper:
     """One thread calls ``step``; ``wake`` is set by the assembly, wakes it, may be called under the lock."""
 
     def __init__(
         self,
         tree: Tree,
-        spool: SpoolFiles,
-        cache: Cache,
+        spool: Spool,
+        cache: Blocks,
         backend: Backend,
         clock: Clock,
-        ballast: HeldSpace,
-        journal: Journal,
-        files: Files,
+        ballast: Ballast,
+        durability: Durability,
+        files: OpenFiles,
     ) -> None:
         self.wake: Callable[[], None] = lambda: None
         self._tree = tree
@@ -87,7 +50,7 @@ class Sweeper:
         self._backend = backend
         self._clock = clock
         self._ballast = ballast
-        self._journal = journal
+        self._durability = durability
         self._files = files
         self._finishes_s = -math.inf
         """When what could not be closed is tried again."""
@@ -130,7 +93,7 @@ class Sweeper:
             # Else power loss brings rows back whose bytes are gone. A journal that cannot be synced promises
             # nothing any more, and says so in the status.
             with suppress(OSError, NoSpace):
-                self._journal.sync_store()
+                self._durability.sync_store()
             self._sweep_files(spent, now_s)
             return now_s
         if self._tree.sweep_detached(NODES_AT_ONCE):

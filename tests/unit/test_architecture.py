@@ -90,8 +90,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "daemon.signin": {*CORE, *SAID, "daemon.config", "daemon.places", "mountfs.backends"},
     "daemon.control": {*CORE, *SAID, "daemon.places", "mountfs.tree"},
     "daemon.page": {*CORE, "daemon.control"},
-    "daemon.commit": {*CORE, "mountfs.spool", "mountfs.tree"},
-    "daemon.upkeep": {*CORE, "mountfs.tree"},
+    "daemon.commit": {*CORE, "mountfs.spool", "mountfs.tree", "mountfs.upload"},
+    "daemon.upkeep": {
+        *CORE,
+        "mountfs.files",
+        "mountfs.reading",
+        "mountfs.spool",
+        "mountfs.tree",
+        "mountfs.upload",
+    },
     "daemon.fleet": {*CORE, *SAID, "daemon.commit", "daemon.config"},
     "daemon.core": {
         *CORE,
