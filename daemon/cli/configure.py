@@ -10,13 +10,14 @@ import tomlkit
 
 from daemon.cli.context import Context, say, tell, written_file
 from daemon.config.boxremote import BoxRemote
-from daemon.config.document import check_writable, write_private
+from daemon.config.document import check_writable
 from daemon.config.reference import BOX, DROPBOX, FLEET, INSTANCE, MOUNT, WORKED_OUT, Section, example, toml
 from daemon.config.secrets import CREDENTIALS_DIRECTORY, Keeper, KeptSecret
 from daemon.config.settings import SandboxRemote, Settings, find_remote, parse_spec, read_tables, with_secrets
 from daemon.control.status import plural
 from daemon.failure import BadSettings, Failure
 from daemon.places.answering import check_answers
+from daemon.places.durable import write_synced
 from daemon.places.ownership import make_private
 
 EXIT_WRONG = 2
@@ -39,7 +40,7 @@ def init(context: Context) -> int:
     check_writable(path)
     try:
         make_private(path.parent)
-        write_private(path, example())
+        write_synced(path, example())
     except OSError as error:
         raise Failure(f"{path}: cannot be written: {error.strerror}") from None
     tell(f"written to {path}; sign in to an account: mountfs login NAME")

@@ -8,12 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from daemon.cli.guides import FOR_SYSTEMD
-from daemon.config.document import Value, write_private
+from daemon.config.document import Value
 from daemon.config.secrets import CREDENTIALS_DIRECTORY, Keeper, Kept, into_keyring, out_of_keyring
 from daemon.config.settings import REMOTE_TYPES, AccountRemote
 from daemon.failure import Failure
 from daemon.places import ownership
 from daemon.places.answering import check_answers
+from daemon.places.durable import write_synced
 from daemon.printable import quoted
 
 CREDENTIAL_STORE = Path("/etc/credstore")
@@ -61,7 +62,7 @@ def keep(
             written[key] = Kept(Keeper.CREDENTIAL, f"mountfs.{name}.{key}")
             path = directory / f"mountfs.{name}.{key}"
             try:
-                write_private(path, value)
+                write_synced(path, value)
             except OSError as error:
                 raise Failure(f"{path}: cannot be written: {error.strerror}") from None
     return written

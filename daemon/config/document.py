@@ -7,7 +7,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import tomlkit
@@ -17,9 +17,8 @@ from daemon.config.secrets import Kept
 from daemon.config.settings import holds_secret, parse
 from daemon.failure import BadSettings, Failure
 from daemon.places import ownership
-from daemon.places.durable import sync
+from daemon.places.durable import PRIVATE, write_synced
 
-PRIVATE = 0o600
 _OTHERS = 0o007
 
 Value = str | Kept
@@ -73,7 +72,7 @@ def rewrite(path: Path, change: Callable[[str], str]) -> None:
             after = change(before)
             tables = tomllib.loads(after)
             parse(path, tables)
-            _replace(target, after, _mode(target, holds_secret(tables)))
+            write_synced(target, after, _mode(target, holds_secret(tables)))
     except UnicodeDecodeError:
         raise BadSettings(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
@@ -116,33 +115,6 @@ def _mode(target: Path, is_secret: bool) -> int:
     # With 0644, the mode of any new file, nobody has chosen the group, which may be that of all users. Who
     # has shut out the others has: it is that of a unit's User=, say.
     return mode & (PRIVATE if mode & _OTHERS else PRIVATE | stat.S_IRGRP)
-
-
-def write_private(path: Path, text: str) -> None:
-    """A file for this user alone, whole or not at all. OSError."""
-    _replace(path, text, PRIVATE)
-
-
-def _replace(target: Path, text: str, mode: int) -> None:
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        with os.fdopen(os.open(draft, flags, PRIVATE), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            if target.exists():
-                owner = target.stat()
-                # Without the right to give it to the old owner it is ours, and private.
-                with suppress(PermissionError):
-                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-                    os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        draft.replace(target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    sync(target.parent)
 
 
 @contextmanager

@@ -15,11 +15,11 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
-from daemon.places.durable import sync
+from daemon.places.durable import write_synced
 from daemon.places.holders import holder_of
 from daemon.signin.credentials import REFRESH_AHEAD_S, Grant
 from mountfs.errors import NotSignedIn, Transient, Unreachable
@@ -185,19 +185,7 @@ class TokenStore:
 
     def _save(self, kept: _Kept) -> None:
         """Whole, for this user alone, and on the disk when it returns; or not at all. OSError."""
-        draft = self._file.with_suffix(f".{os.getpid()}")
-        content = {
-            "access_token": kept.access_token,
-            "expires_ns": kept.expires_ns,
-            "refresh_token": kept.refresh_token,
-        }
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._file)
-        sync(self._directory)
+        write_synced(self._file, json.dumps(asdict(kept)))
 
 
 def _refusal(revoke: Callable[[str], None], token: str) -> NotSignedIn | None:

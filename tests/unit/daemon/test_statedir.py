@@ -84,9 +84,13 @@ def test_whose_calls_are_counted_is_known_while_the_service_is_away(tmp_path: Pa
         StateDir(tmp_path).identify("work", "credentials", away)
 
 
-@pytest.mark.parametrize("call", ["write_text", "replace"])
+@pytest.mark.parametrize(("owner", "call"), [(os, "fsync"), (Path, "replace")])
 def test_a_disk_that_takes_nothing_keeps_no_account_from_its_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    owner: object,
+    call: str,
 ) -> None:
     state = StateDir(tmp_path)
     state.identify("work", "credentials", lambda: ACCOUNT)
@@ -95,7 +99,7 @@ def test_a_disk_that_takes_nothing_keeps_no_account_from_its_journal(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, call, refuse)
+        patched.setattr(owner, call, refuse)
         assert state.identify("work", "credentials", lambda: ACCOUNT) == ACCOUNT
         assert not caplog.records  # nothing is new
         assert state.identify("home", "others", lambda: ACCOUNT) == ACCOUNT
