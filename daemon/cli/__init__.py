@@ -15,11 +15,11 @@ from click.shell_completion import CompletionItem
 
 from daemon.cli.context import ANY_PATH, Context, say, told_of
 from daemon.cli.summaries import HIDDEN, SUMMARIES
+from daemon.config.options import LogLevel
 from daemon.failure import Failure
 from mountfs.errors import MountfsError
 
 EXIT_USAGE = 2
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 _MODULES = {
@@ -103,7 +103,9 @@ def _tell_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
 @click.option("--config", type=ANY_PATH, help="The configuration file.")
 @click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
 @click.option(
-    "--log-level", type=click.Choice(LOG_LEVELS), help="A mount logs what is of this level or worse."
+    "--log-level",
+    type=click.Choice([*map(str, LogLevel)]),
+    help="A mount logs what is of this level or worse.",
 )
 @click.option(
     "--version",

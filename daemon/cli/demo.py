@@ -33,7 +33,7 @@ from daemon.control.protocol import (
 from daemon.control.status import in_bytes, plural
 from daemon.failure import Failure
 from daemon.printable import printable
-from daemon.process.embedded import EmbeddedSandbox, Listening, check_installed
+from daemon.process.embedded import EmbeddedSandbox, Listening, addresses_of, check_installed
 from daemon.process.mountpoint import check_fuse, detach
 
 MIB = 1024 * 1024
@@ -119,7 +119,7 @@ def _mounted(
 def _mount(service: DemoService, workplace: Path, sandbox: Listening, mountpoint: Path) -> None:
     config = workplace / "mountfs.toml"
     config.touch(mode=0o600)
-    keys = {"type": service.name, "access_token": sandbox.token, **service.addresses(sandbox.url)}
+    keys = {"type": service.name, "access_token": sandbox.token, **addresses_of(service.name, sandbox.url)}
     config.write_text("[remotes.demo]\n" + "".join(f'{key} = "{value}"\n' for key, value in keys.items()))
     _say(f"mounting the sandbox at {sandbox.url}")
     order = [sys.executable, "-P", "-m", "daemon.cli", "--config", str(config), "mount", "--background"]

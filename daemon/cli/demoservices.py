@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mountfs.model.hashing import HashKind
@@ -10,25 +9,13 @@ from mountfs.model.hashing import HashKind
 
 @dataclass(frozen=True, slots=True)
 class DemoService:
-    """How one service is shown: the tree, and the addresses of its stand-in.
-
-    *addresses* gives the remote's keys for the stand-in at a base address.
-    """
+    """How one service is shown: the tree that is copied."""
 
     name: str
     title: str
     files: int
     large_mib: int
     hash_kind: HashKind
-    addresses: Callable[[str], Mapping[str, str]]
-
-
-def _dropbox_addresses(url: str) -> Mapping[str, str]:
-    return {"api_url": url, "content_url": url, "notify_url": url}
-
-
-def _box_addresses(url: str) -> Mapping[str, str]:
-    return {"api_url": f"{url}/2.0", "upload_url": f"{url}/api/2.0", "token_url": f"{url}/oauth2/token"}
 
 
 DROPBOX = DemoService(
@@ -37,7 +24,6 @@ DROPBOX = DemoService(
     files=1000,
     large_mib=64,
     hash_kind=HashKind.DROPBOX,
-    addresses=_dropbox_addresses,
 )
 BOX = DemoService(
     name="box",
@@ -48,7 +34,6 @@ BOX = DemoService(
     # Above the 20 MB from which on Box takes a file in parts.
     large_mib=48,
     hash_kind=HashKind.SHA1,
-    addresses=_box_addresses,
 )
 SERVICES = {"dropbox": (DROPBOX,), "box": (BOX,), "both": (DROPBOX, BOX)}
 """By the words of the option ``--service``."""

@@ -53,7 +53,7 @@ class Parked:
 
     def retry(self, path: RemotePath) -> Retried:
         """Sends again what was refused at or below *path*, and in the folders above it. NotFound."""
-        top, tree = self._find(path), self._tree
+        top, tree = self.find(path), self._tree
         with tree.lock:
             nodes = list(tree.refused.values())
             self._hurry(self._clock.now_s())
@@ -77,7 +77,7 @@ class Parked:
         """Files at or below *path* with bytes of ours. NotFound."""
         found: list[str] = []
         outside = 0
-        nodes = list(pending_within(self._tree, self._find(path)))
+        nodes = list(pending_within(self._tree, self.find(path)))
         for at in range(0, len(nodes), RETRIED_AT_ONCE):
             with self._tree.lock:
                 for node in nodes[at : at + RETRIED_AT_ONCE]:
@@ -92,25 +92,19 @@ class Parked:
 
     def pending_changes(self, path: RemotePath) -> tuple[list[PendingChange], int]:
         """Everything pending at or below *path*. NotFound."""
-        return pending_changes(self._tree, self._find(path), self._view.top, self._clock, self._shown)
+        return pending_changes(self._tree, self.find(path), self._view.top, self._clock, self._shown)
 
     def first_changes(self, most: int) -> list[PendingChange]:
         return first_changes(self._tree, self._view.top, self._clock, self._shown, most)
 
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         """Gives up what is pending at or below *path*. NotFound."""
-        told = self._discard.run(self._find(path), is_trial=is_trial)
+        told = self._discard.run(self.find(path), is_trial=is_trial)
         paths = tuple(self._shown(each) for each in told.paths[:PATHS_TOLD])
         left = tuple(FailedChange(self._shown(each), why) for each, why in told.left)
         return Discarded(told.count, told.size_bytes, paths, left)
 
     def find(self, path: RemotePath) -> Node:
-        """What stands at *path*, or was removed there and is still at the service. NotFound; Transient."""
-        return self._find(path)
-
-    # Inside
-
-    def _find(self, path: RemotePath) -> Node:
         """What stands at *path*, or was removed there and is still at the service. NotFound; Transient."""
         names, view = path.components, self._view
         try:

@@ -10,14 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from select import select
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
-from daemon.config.boxremote import BoxRemote
-from daemon.config.settings import AccountRemote, DropboxRemote, SandboxRemote
+from daemon.config.settings import REMOTE_TYPES, AccountRemote, SandboxRemote
 from daemon.failure import BadSettings, Failure
 from daemon.places.holders import holder_of
 
@@ -136,13 +136,13 @@ class EmbeddedSandbox:
 
 def account_of(remote: SandboxRemote, listening: Listening) -> AccountRemote:
     """The account of a stand-in."""
-    url, token = listening.url, listening.token
-    if remote.service == "box":
-        return BoxRemote(
-            remote.name,
-            access_token=token,
-            api_url=f"{url}/2.0",
-            upload_url=f"{url}/api/2.0",
-            token_url=f"{url}/oauth2/token",
-        )
-    return DropboxRemote(remote.name, access_token=token, api_url=url, content_url=url, notify_url=url)
+    record, _ = REMOTE_TYPES[remote.service]
+    keys = addresses_of(remote.service, listening.url)
+    return record(remote.name, access_token=listening.token, **cast("dict[str, Any]", keys))
+
+
+def addresses_of(service: str, url: str) -> Mapping[str, str]:
+    """The keys of a remote that say where it is, for the stand-in at *url*."""
+    if service == "box":
+        return {"api_url": f"{url}/2.0", "upload_url": f"{url}/api/2.0", "token_url": f"{url}/oauth2/token"}
+    return {"api_url": url, "content_url": url, "notify_url": url}

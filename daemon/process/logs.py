@@ -19,7 +19,6 @@ from mountfs.model.logevent import LogEvent, pairs
 LOG_BYTES = 4 * 1024 * 1024
 OLD_LOGS = 2
 HANDLER_NAME = "mountfs"
-LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
 
 
 class LineFormatter(logging.Formatter):
@@ -104,7 +103,7 @@ def configure(
     verbosity: int, environ: Mapping[str, str], file: Path | None = None, level: str | None = None
 ) -> None:
     """Sends the root logger to *file*, the journal or stderr; *verbosity* 0 warns, 1 informs, 2 debugs.
-    *level*: one of LEVELS, in place of that.
+    *level*: a ``LogLevel``, in place of that.
 
     A service and a background mount inform by default: nobody watches them while it happens.
     """
@@ -126,18 +125,15 @@ def configure(
         old.close()
     handler.set_name(HANDLER_NAME)
     root.addHandler(handler)
-    _set_level(LEVELS[level] if level is not None else levels[min(verbosity, 2)])
+    set_level(level or logging.getLevelName(levels[min(verbosity, 2)]))
 
 
 def set_level(level: str) -> None:
-    """One of LEVELS, from here on."""
-    _set_level(LEVELS[level])
-
-
-def _set_level(level: int) -> None:
-    logging.getLogger().setLevel(level)
+    """A ``LogLevel``, from here on."""
+    root = logging.getLogger()
+    root.setLevel(level.upper())
+    is_wanted = root.isEnabledFor(logging.DEBUG)
     for noisy in ("urllib3", "fuse", "asyncio", "aiohttp"):
-        is_wanted = level <= logging.DEBUG
         logging.getLogger(noisy).setLevel(logging.DEBUG if is_wanted else logging.WARNING)
 
 
