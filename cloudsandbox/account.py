@@ -3,10 +3,11 @@
 import asyncio
 import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from cloudsandbox import history
 from cloudsandbox.content import ContentFiles
@@ -17,11 +18,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Account:
+class Account(ABC):
     """What every service's account is built on. Made on any thread, started and used on the server's loop.
 
     *history_of_old_data* fills the tables of `history` from revisions that were kept without them.
     """
+
+    switches: Any
+    """A dataclass of the service's own."""
 
     def __init__(self, data: Path, schema: str, history_of_old_data: str) -> None:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -34,6 +38,14 @@ class Account:
         self.io = ThreadPoolExecutor(3, thread_name_prefix="sandbox-io")
         self.line = Line(time.monotonic, asyncio.sleep)
         self._changed = asyncio.Event()
+
+    @abstractmethod
+    def apply(self, switches: Any) -> None:
+        """Put switches in force."""
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Path -> what is there. On the state thread."""
 
     async def start(self) -> None:
         """Let those who wait for changes hear of them."""

@@ -2,43 +2,20 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 
+from cloudsandbox.account import Account
 from cloudsandbox.control import Control
-from cloudsandbox.history import History
+from cloudsandbox.gate import Service
 from cloudsandbox.requestlog import RequestLog
 from cloudsandbox.switches import updated
 
-
-class SwitchedAccount(Protocol):
-    """The part of an account that is needed here. Its switches are a dataclass of the service's own."""
-
-    switches: Any
-    history: History
-
-    def apply(self, switches: Any) -> None:
-        """Put switches in force."""
-
-    def snapshot(self) -> dict[str, dict[str, Any]]:
-        """Path -> what is there. On the state thread."""
-
-    async def start(self) -> None:
-        """Get ready."""
-
-    async def stop(self) -> None:
-        """Stop the threads and close the database."""
-
-    async def run(self, work: Callable[[], Any]) -> Any:
-        """Run *work* on the state thread."""
+A = TypeVar("A", bound=Account)
 
 
-A = TypeVar("A", bound=SwitchedAccount)
-
-
-class AccountService(ABC, Generic[A]):
+class AccountService(Service, ABC, Generic[A]):
     """Hosts one account. Routes, faults and edits are the service's own."""
 
     def __init__(self, account: A, log: RequestLog, token: str) -> None:

@@ -8,35 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from cloudsandbox.account import Account
+from cloudsandbox.accountservice import AccountService
 from cloudsandbox.bearer import chosen
-from cloudsandbox.control import Control
 from cloudsandbox.faults import FaultRule, FaultSchedule, parse_rules
-from cloudsandbox.gate import Service
 from cloudsandbox.requestlog import RequestLog
 from cloudsandbox.server import LOOPBACK_HOSTS, SandboxServer
 from cloudsandbox.tls import Authority
 
 CA_FILE = "ca.pem"
 """Beside the data: the certificate that clients have to trust, another one at each start."""
-
-
-class Hosted(Service, Protocol):
-    """A service with an account and a control surface."""
-
-    @property
-    def account(self) -> Account:
-        """The account it serves."""
-
-    @property
-    def surface(self) -> Control:
-        """Where tests watch and steer it."""
-
-    def switch(self, values: dict[str, Any]) -> None:
-        """Change switches. Raises SwitchError."""
-
-    def switch_values(self) -> dict[str, Any]:
-        """All switches as they are."""
 
 
 class Keyed(Protocol):
@@ -46,7 +26,7 @@ class Keyed(Protocol):
         """These switches, the keys that nobody chose made of *token*."""
 
 
-S = TypeVar("S", bound=Hosted)
+S = TypeVar("S", bound=AccountService[Any])
 W = TypeVar("W", bound=Keyed)
 
 
@@ -104,10 +84,6 @@ class Sandbox(ABC, Generic[S, W]):
     @abstractmethod
     def _content(self, service: S, path: str) -> bytes:
         """The content of the file at *path*. On the state thread."""
-
-    @abstractmethod
-    def _snapshot(self, service: S) -> dict[str, dict[str, Any]]:
-        """Path -> what is there. On the state thread."""
 
     def build(self) -> SandboxServer:
         """The server, not yet listening: for a process that brings its own loop and calls its `serve`."""
@@ -212,7 +188,7 @@ class Sandbox(ABC, Generic[S, W]):
 
     def tree(self) -> dict[str, dict[str, Any]]:
         """Path -> what is there: its kind, its id, and for files size, hash, version and time."""
-        snapshot: dict[str, dict[str, Any]] = self._on_state(self._snapshot, self._running()[1])
+        snapshot: dict[str, dict[str, Any]] = self._on_state(self._running()[1].account.snapshot)
         return snapshot
 
     def disk(self) -> dict[str, int]:

@@ -2,8 +2,16 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 _ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class PastEnd(StrEnum):
+    """The answer to a Range that begins at or after the end of the file."""
+
+    NOT_SATISFIABLE = "416"
+    WHOLE = "200"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import math
 import tomllib
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -24,14 +25,15 @@ def updated(current: Switches, values: dict[str, Any]) -> Switches:
     """
     hints = get_type_hints(type(current))
     names = [field.name for field in dataclasses.fields(current)]  # type: ignore[arg-type]
+    wanted: dict[str, Any] = {}
     for name, value in values.items():
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise SwitchError(f"unknown switch {name}{hint}")
-        _check(name, value, hints[name])
+        wanted[name] = _checked(name, value, hints[name])
     try:
-        changed: Switches = dataclasses.replace(current, **values)  # type: ignore[type-var]
+        changed: Switches = dataclasses.replace(current, **wanted)  # type: ignore[type-var]
     except ValueError as error:
         raise SwitchError(str(error)) from error
     return changed
@@ -57,13 +59,19 @@ def _parsed(path: Path, parse: Callable[[str], Any], language: str) -> Any:
         raise SwitchError(f"{path}: not {language}: {error}") from error
 
 
-def _check(name: str, value: object, hint: Any) -> None:
-    """Refuse a value whose type is not the annotated one; an int is welcome where a float is asked for."""
+def _checked(name: str, value: object, hint: Any) -> object:
+    """*value* as the annotated type has it: the word of an enumeration as its member. An int is welcome where
+    a float is asked for. Raises SwitchError for any other type."""
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        if value not in list(hint):
+            raise SwitchError(f"switch {name}: expected one of {', '.join(hint)}, got {value!r}")
+        return hint(str(value))
     if isinstance(value, float) and not math.isfinite(value):
         raise SwitchError(f"switch {name}: {value} is no number")
     if not _fits(value, hint):
         words = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
         raise SwitchError(f"switch {name}: expected {words.replace('typing.', '')}, got {value!r}")
+    return value
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -10,7 +10,7 @@ from cloudsandbox.box.dispatch import Call, Host, Reply, Route
 from cloudsandbox.box.errors import bad_request, not_found
 from cloudsandbox.box.names import number_of
 from cloudsandbox.box.records import FILE, VERSION_COLUMNS, Version, version_of
-from cloudsandbox.box.switches import PastEnd
+from cloudsandbox.ranges import PastEnd
 from cloudsandbox.sending import Sent, send_content
 
 PREFIX = "dl"

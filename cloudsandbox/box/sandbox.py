@@ -130,9 +130,6 @@ class BoxSandbox(Sandbox[BoxService, BoxSwitches]):
     def _content(self, service: BoxService, path: str) -> bytes:
         return foreign.read(service.account, path)
 
-    def _snapshot(self, service: BoxService) -> dict[str, dict[str, Any]]:
-        return service.account.snapshot()
-
     def write(self, path: str, data: bytes, content_modified_at: str | None = None) -> dict[str, Any]:
         """Write a file as another client, with the folders above it; gives its id, etag and sha1."""
         account = self._running()[1].account

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from cloudsandbox.ranges import PastEnd
+
 MIB = 1024 * 1024
 
 
@@ -39,28 +41,11 @@ class GoneSession(StrEnum):
     INVALID = "invalid"  # 400 invalid_upload_session_id
 
 
-class PastEnd(StrEnum):
-    """The answer to a Range that begins at or after the end of the file."""
-
-    NOT_SATISFIABLE = "416"
-    WHOLE = "200"
-
-
 class SameBytes(StrEnum):
     """What uploading the bytes that are there already does."""
 
     NEW_VERSION = "new_version"
     KEEP = "keep"
-
-
-_WORDS: dict[str, type[StrEnum]] = {
-    "conflict_shape": ConflictShape,
-    "commit_result": CommitResult,
-    "recommit": Recommit,
-    "expired_session": GoneSession,
-    "range_past_end": PastEnd,
-    "same_bytes": SameBytes,
-}
 
 
 LIFELIKE: dict[str, Any] = {
@@ -79,8 +64,8 @@ class BoxSwitches:
     # Direct uploads.
     max_direct_bytes: int = 50 * MIB  # the guide says 50 MB; clients that send 50 MiB are served
     new_version_status: int = 201  # or 200
-    conflict_shape: str = ConflictShape.USUAL
-    same_bytes: str = SameBytes.NEW_VERSION
+    conflict_shape: ConflictShape = ConflictShape.USUAL
+    same_bytes: SameBytes = SameBytes.NEW_VERSION
     # Upload sessions.
     min_session_bytes: int = 20_000_000
     part_size_bytes: int = 8 * MIB
@@ -89,13 +74,13 @@ class BoxSwitches:
     only_session_urls: bool = False  # answer 404 where a client builds the URLs itself
     session_conflict: bool = False  # a second session for the same name is 409 session_conflict
     wrapped_part: bool = True  # {"part": {...}} or the part alone
-    expired_session: str = GoneSession.GONE
+    expired_session: GoneSession = GoneSession.GONE
     # Commits. Each count is per session.
     pending_commits: int = 0  # so many 202 before the 201
     commit_retry_after_s: float = 1.0
     early_commits: int = 0  # so many 400 parts_mismatch after the last part
-    commit_result: str = CommitResult.FILES
-    recommit: str = Recommit.NOT_FOUND
+    commit_result: CommitResult = CommitResult.FILES
+    recommit: Recommit = Recommit.NOT_FOUND
     # Downloads.
     unready_downloads: int = 0  # so many 202 for each file
     download_retry_after_s: float = 1.0
@@ -103,7 +88,7 @@ class BoxSwitches:
     download_lifetime_s: float = 15 * 60.0
     refuse_forwarded_token: bool = True  # answer 400 when the token reaches the second URL
     direct_downloads: bool = False  # 200 with the content, no redirect
-    range_past_end: str = PastEnd.NOT_SATISFIABLE
+    range_past_end: PastEnd = PastEnd.NOT_SATISFIABLE
     # Names.
     refused_name_characters: str = ""  # besides slash, backslash and control characters
     # Each: {"name": glob, "status": number, "code": text}: what a policy forbids to make, name or write.
@@ -147,10 +132,6 @@ class BoxSwitches:
     down_bytes_per_s: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, words in _WORDS.items():
-            value = getattr(self, name)
-            if value not in list(words):
-                raise ValueError(f"switch {name}: expected one of {', '.join(words)}, got {value!r}")
         if self.new_version_status not in (200, 201):
             raise ValueError("switch new_version_status: expected 200 or 201")
         if self.history_bytes < 0:

@@ -14,8 +14,8 @@ from cloudsandbox.dropbox.listing import Cursor
 from cloudsandbox.dropbox.names import fold
 from cloudsandbox.dropbox.records import Revision, deleted_metadata, file_metadata, tagged_metadata
 from cloudsandbox.dropbox.service import DropboxAccount
-from cloudsandbox.dropbox.switches import PastEnd
 from cloudsandbox.gate import Passage
+from cloudsandbox.ranges import PastEnd
 from cloudsandbox.sending import Sent, send_content
 
 READ = "files.metadata.read"

@@ -103,9 +103,6 @@ class DropboxSandbox(Sandbox[DropboxService, DropboxSwitches]):
     def _content(self, service: DropboxService, path: str) -> bytes:
         return foreign.read(service.account, path)
 
-    def _snapshot(self, service: DropboxService) -> dict[str, dict[str, Any]]:
-        return service.account.snapshot()
-
     def write(self, path: str, data: bytes, client_modified: str | None = None) -> dict[str, Any]:
         """Write a file as another client; gives its metadata."""
         account = self._running()[1].account

@@ -5,6 +5,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
+from cloudsandbox.ranges import PastEnd
+
 MIB = 1024 * 1024
 
 
@@ -37,13 +39,6 @@ class Launch(StrEnum):
     COMPLETE = "complete"
 
 
-class PastEnd(StrEnum):
-    """The answer to a Range that begins at or after the end of the file."""
-
-    NOT_SATISFIABLE = "416"
-    WHOLE = "200"
-
-
 class CaseOnlyMove(StrEnum):
     """What moving a path onto itself in another case does."""
 
@@ -60,17 +55,6 @@ class FutureTime(StrEnum):
     REFUSE = "refuse"
 
 
-_WORDS: dict[str, type[StrEnum]] = {
-    "session_reuse": SessionReuse,
-    "resent_close": ResentClose,
-    "overlapping_finish": Overlap,
-    "launch_result": Launch,
-    "range_past_end": PastEnd,
-    "case_only_move": CaseOnlyMove,
-    "future_client_modified": FutureTime,
-}
-
-
 LIFELIKE: dict[str, Any] = {
     "latency_ms": 100.0,
     "job_duration_s": 1.0,
@@ -85,8 +69,8 @@ class DropboxSwitches:
     """All switches and limits; the defaults are the stricter or the more common answer."""
 
     # Sessions.
-    session_reuse: str = SessionReuse.NOT_FOUND
-    resent_close: str = ResentClose.CLOSED
+    session_reuse: SessionReuse = SessionReuse.NOT_FOUND
+    resent_close: ResentClose = ResentClose.CLOSED
     late_concurrent_append: bool = True  # an append to a concurrent session after its closing one is taken
     session_lifetime_s: float = 7 * 24 * 3600.0
     max_session_bytes: int = 350_000_000_000
@@ -94,8 +78,8 @@ class DropboxSwitches:
     append_batch_entries: int = 1000  # the published specification; SDK 12.2 still says 500
     append_batch_status: int = 200  # anything else: append_batch is refused with this status
     # Jobs.
-    overlapping_finish: str = Overlap.ENTRIES
-    launch_result: str = Launch.ASYNC
+    overlapping_finish: Overlap = Overlap.ENTRIES
+    launch_result: Launch = Launch.ASYNC
     job_duration_s: float = 0.05
     job_entry_s: float = 0.0  # so much longer for each entry
     job_lifetime_s: float = 24 * 3600.0
@@ -104,16 +88,16 @@ class DropboxSwitches:
     entry_failures: list[dict[str, Any]] = field(default_factory=list)
     # The tree.
     move_changes_rev: bool = True
-    case_only_move: str = CaseOnlyMove.NOTHING
+    case_only_move: CaseOnlyMove = CaseOnlyMove.NOTHING
     strict_identical_conflicts: bool = True  # strict_conflict refuses identical bytes in every mode
-    future_client_modified: str = FutureTime.ACCEPT
+    future_client_modified: FutureTime = FutureTime.ACCEPT
     lists_gone_folders: bool = False  # list_folder with include_deleted of a deleted folder is no not_found
     autorename_first: int = 1  # "name (1).txt"; the reference text has an example beginning with 2
     quota_bytes: int = 2_000_000_000_000
     history_bytes: int = 1024 * MIB  # of old revisions that are kept; the oldest are forgotten first
     # The wire.
     max_arg_header_bytes: int = 1024 * 1024
-    range_past_end: str = PastEnd.NOT_SATISFIABLE
+    range_past_end: PastEnd = PastEnd.NOT_SATISFIABLE
     latency_ms: float = 0.0  # before each call is looked at
     up_bytes_per_s: float = 0.0  # of contents, shared by all connections; 0: no limit
     down_bytes_per_s: float = 0.0
@@ -136,10 +120,6 @@ class DropboxSwitches:
     email: str = "sandbox@example.com"
 
     def __post_init__(self) -> None:
-        for name, words in _WORDS.items():
-            value = getattr(self, name)
-            if value not in list(words):
-                raise ValueError(f"switch {name}: expected one of {', '.join(words)}, got {value!r}")
         if self.history_bytes < 0:
             raise ValueError("switch history_bytes: expected at least 0")
 

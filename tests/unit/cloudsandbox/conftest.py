@@ -74,19 +74,23 @@ def sandbox(tmp_path: Path) -> Iterator[DropboxSandbox]:
 
 
 @pytest.fixture
-def wire(sandbox: DropboxSandbox) -> Iterator[Wire]:
-    speaker = Wire(sandbox.base_url)
-    yield speaker
-    speaker.close()
+def client() -> type[Any]:
+    """The kind of the clients below; that of the other service in its own folder."""
+    return Wire
 
 
 @pytest.fixture
-def speak() -> Iterator[Any]:
-    """Makes more clients: `speak(url)`."""
-    made: list[Wire] = []
+def wire(sandbox: Any, speak: Any) -> Any:
+    return speak(sandbox.base_url)
 
-    def make(url: str) -> Wire:
-        made.append(Wire(url))
+
+@pytest.fixture
+def speak(client: type[Any]) -> Iterator[Any]:
+    """Makes more clients: `speak(url)`."""
+    made: list[Any] = []
+
+    def make(url: str) -> Any:
+        made.append(client(url))
         return made[-1]
 
     yield make

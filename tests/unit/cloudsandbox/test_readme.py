@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -18,8 +18,8 @@ from cloudsandbox.faults import FaultKind, FaultRule
 README = Path(__file__).parents[3] / "cloudsandbox" / "README.md"
 ROW = re.compile(r"\| `(\w+)` \| `(.+?)` \| (?:`(.+?)` )?\| (.+) \|")
 SERVICES = [
-    ("Dropbox", dropbox.DropboxSwitches, dropbox.LIFELIKE, dropbox._WORDS),
-    ("Box", box.BoxSwitches, box.LIFELIKE, box._WORDS),
+    ("Dropbox", dropbox.DropboxSwitches, dropbox.LIFELIKE),
+    ("Box", box.BoxSwitches, box.LIFELIKE),
 ]
 
 
@@ -29,9 +29,9 @@ def section(title: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize(("title", "kind", "lifelike", "words"), SERVICES, ids=["dropbox", "box"])
+@pytest.mark.parametrize(("title", "kind", "lifelike"), SERVICES, ids=["dropbox", "box"])
 def test_all_switches_are_listed_with_their_defaults_and_words(
-    title: str, kind: type[Any], lifelike: Mapping[str, Any], words: Mapping[str, type[StrEnum]]
+    title: str, kind: type[Any], lifelike: Mapping[str, Any]
 ) -> None:
     rows = [row for line in section(title).splitlines() if (row := ROW.fullmatch(line)) is not None]
     listed = [(row[1], json.loads(row[2]), json.loads(row[3]) if row[3] else None) for row in rows]
@@ -39,9 +39,10 @@ def test_all_switches_are_listed_with_their_defaults_and_words(
     assert listed == [(name, value, lifelike.get(name)) for name, value in defaults.items()]
     assert lifelike.keys() <= defaults.keys()
     texts = {row[1]: row[4] for row in rows}
-    unsaid = [
-        (name, word) for name, known in words.items() for word in known if f"`{word}`" not in texts[name]
-    ]
+    words = [(name, each) for name, each in get_type_hints(kind).items() if isinstance(each, type)]
+    known = [(name, word) for name, each in words if issubclass(each, StrEnum) for word in each]
+    assert known
+    unsaid = [(name, word) for name, word in known if f"`{word}`" not in texts[name]]
     assert unsaid == []
 
 

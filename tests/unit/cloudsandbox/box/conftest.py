@@ -95,21 +95,5 @@ def sandbox(tmp_path: Path) -> Iterator[BoxSandbox]:
 
 
 @pytest.fixture
-def wire(sandbox: BoxSandbox) -> Iterator[Wire]:
-    speaker = Wire(sandbox.base_url)
-    yield speaker
-    speaker.close()
-
-
-@pytest.fixture
-def speak() -> Iterator[Any]:
-    """Makes more clients: `speak(url)`."""
-    made: list[Wire] = []
-
-    def make(url: str) -> Wire:
-        made.append(Wire(url))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
+def client() -> type[Wire]:
+    return Wire
