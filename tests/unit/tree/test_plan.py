@@ -17,7 +17,7 @@ from tests.doubles.counting_lock import CountingLock, counted, longest_hold
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 
-MANY = 5_000
+MANY = 1_500
 FEW = 12
 """Far above what one call needs, and far below what is pending."""
 BATCH = MEMORY_LIMITS.batch_entries[OrderKind.PUT]
