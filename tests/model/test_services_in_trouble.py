@@ -50,6 +50,8 @@ LARGE_BYTES = 10_000
 PART_BYTES = 4096
 LONGEST_PAUSE_S = 400.0
 """After so long no gate is shut, whatever the service had asked for."""
+AWAKE_S = 60.0
+"""So much of it, its end, the workers are at work: each second of that Box is asked what is new."""
 MOST_TURNS = 200_000
 QUICK = HttpSettings(read_timeout_s=5.0)
 
@@ -287,6 +289,10 @@ def test_both_sides_are_equal_once_the_trouble_is_over(
             most_s = 2.0 * seconds + 1000.0
             crew.work(lambda: clock.now_s() - begun_s > seconds, most_s=most_s, most_turns=MOST_TURNS)
 
+        def pause() -> None:
+            mount.advance(LONGEST_PAUSE_S - AWAKE_S)
+            work(AWAKE_S)
+
         for _ in range(ROUNDS):
             for _ in range(draw.randrange(1, 6)):
                 programs.call()
@@ -304,9 +310,9 @@ def test_both_sides_are_equal_once_the_trouble_is_over(
                 [replace(each, probability=share, seed=draw.randrange(10**6)) for each in chosen]
             )
         far.sandbox.set_faults([])
-        work(LONGEST_PAUSE_S)
+        pause()
         crew.work(lambda: mount.pending() == [], most_s=2000.0, most_turns=MOST_TURNS)
-        work(LONGEST_PAUSE_S)  # what others did is heard of
+        pause()  # what others did is heard of
         shown = programs.shown()
         assert set(shown) == far.paths()
         for path, is_folder in shown.items():
