@@ -102,7 +102,7 @@ def chosen(world: World) -> tuple[int, int]:
 def test_choosing_a_batch_looks_at_what_is_in_it(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.mkdir("/d")
-    for number in range(3 * BATCH):
+    for number in range(MANY):
         world.put(f"/d/{number}", b"")
     look(world)
     world.upload_all()
@@ -117,7 +117,7 @@ def test_choosing_a_batch_looks_at_few_of_those_that_have_to_wait(tmp_path: Path
     """The folder above thousands of ready files is renamed: they wait for it, and nobody for all of them."""
     world = World(tmp_path)
     world.account.mkdir("/d")
-    for number in range(3 * BATCH):
+    for number in range(MANY):
         world.put(f"/d/{number}", b"")
     look(world)
     world.upload_all()
@@ -128,7 +128,7 @@ def test_choosing_a_batch_looks_at_few_of_those_that_have_to_wait(tmp_path: Path
     assert files == 0
     assert looked <= LOOKED_AT_ONCE + FEW
     world.settle()
-    assert len(world.account.files()) == 3 * BATCH
+    assert len(world.account.files()) == MANY
     assert "/d" not in world.remote()
     world.close()
 
@@ -180,7 +180,7 @@ def test_a_batch_is_written_down_in_parts(tmp_path: Path) -> None:
     """A step may look at a part of what is pending and write down a part of the batch, whatever the sizes."""
     looked_at = hold_of_launch(tmp_path / "looked at", LOOKED_AT_ONCE)
     written = hold_of_launch(tmp_path / "written", LAUNCHED_AT_ONCE)
-    assert hold_of_launch(tmp_path / "batch", 2 * BATCH) <= looked_at + written
+    assert hold_of_launch(tmp_path / "batch", MANY) <= looked_at + written
 
 
 def test_names_that_settle_at_one_moment_are_taken_up_in_parts(
