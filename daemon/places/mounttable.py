@@ -76,9 +76,11 @@ def mount_at(path: Path, mounts: Iterable[MountEntry]) -> MountEntry | None:
 
 def mount_above(path: Path, mounts: Iterable[MountEntry]) -> MountEntry | None:
     """The mount that *path*, absolute and free of symbolic links, lies on."""
-    candidates = [entry for entry in mounts if path.is_relative_to(entry.mountpoint)]
+    # By their texts: as paths they are taken apart each time, and a command asks for hundreds of pairs.
+    below = f"{path}/"
+    candidates = [entry for entry in mounts if below.startswith(f"{entry.mountpoint}/".replace("//", "/"))]
     # The deepest one; of several on one directory, max keeps the first it sees, so the latest goes first.
-    return max(reversed(candidates), key=lambda entry: len(entry.mountpoint.parts), default=None)
+    return max(reversed(candidates), key=lambda entry: len(str(entry.mountpoint)), default=None)
 
 
 def original(entry: MountEntry, mounts: Iterable[MountEntry]) -> MountEntry:
