@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon.control.client import Client
 from daemon.control.protocol import Settled, WaitRequest
 from mountfs.model.hashing import hasher
 from tests.mounted.realmount import RealMount, hashes
@@ -61,7 +60,7 @@ class Corner:
 
     def wait(self, timeout_s: float = DEADLINE_S) -> Settled:
         """What `mountfs wait` on the folder comes to."""
-        for reply in Client.at(self.mount.path).ask(WaitRequest(f"/{self.name}", timeout_s)):
+        for reply in self.mount.client().ask(WaitRequest(f"/{self.name}", timeout_s)):
             if isinstance(reply, Settled):
                 return reply
         raise AssertionError("the mount gave no answer")

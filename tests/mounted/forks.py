@@ -30,16 +30,22 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 STAND_INS = ("cloudsandbox", "tests.mounted.memoryserver")
 IMPORTED_BY_STAND_INS = (
-    *("cloudsandbox.box", "cloudsandbox.dropbox", "cloudsandbox.server", "cloudsandbox.tls"),
-    "tests.doubles.memory_account",
+    *("_strptime", "cloudsandbox.box", "cloudsandbox.datalock", "cloudsandbox.dropbox"),
+    *("cloudsandbox.server", "cloudsandbox.tls", "tests.doubles.memory_account"),
 )
 IMPORTED_BY_MOUNTS = (
     *("daemon.cli.mount", "daemon.process.assembly", "daemon.process.lifecycle", "daemon.process.network"),
-    *("mountfs.backends.box.backend", "mountfs.backends.dropbox.backend", "tests.mounted.forkednetwork"),
+    *("fuse", "mountfs.backends.box.backend", "mountfs.backends.dropbox.backend"),
+    "tests.mounted.forkednetwork",
 )
 """And by their network processes; commands import some of it."""
 
 LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
+CERTIFICATES = {
+    name: os.environ.get(name)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+}
+"""The authorities that this machine trusts: each mount would read some hundred, and speaks no TLS."""
 REQUEST_BYTES = 131_072
 PR_SET_PDEATHSIG = 1
 _asking = Lock()
@@ -81,7 +87,8 @@ class Forked:
 
     def __init__(self, arguments: Sequence[str], streams: Sequence[int]) -> None:
         limits = [(each, resource.getrlimit(each)) for each in LIMITS]
-        given = {"arguments": [*arguments], "environ": {**os.environ}, "limits": limits}
+        environ = {name: value for name, value in os.environ.items() if CERTIFICATES.get(name) != value}
+        given = {"arguments": [*arguments], "environ": environ, "limits": limits}
         request = json.dumps(given).encode()
         self._status, status = os.pipe()
         try:

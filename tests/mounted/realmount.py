@@ -13,15 +13,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Self
 
-from daemon.control.client import Client, DeadMount, all_mounts
+from daemon.control.client import Client, all_mounts
 from daemon.control.protocol import Settled, StatusReply, StatusRequest, WaitRequest
 from daemon.failure import Failure
+from daemon.places.runtimedir import socket_path
 from daemon.process.mountpoint import detach
 from mountfs.model.hashing import HashKind, hasher
 from tests.mounted import forks
 from tests.mounted.forks import Forked, Started
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.waiting import DEADLINE_S, until
+
+STARTS_S = 0.02
+"""Between two looks whether a mount is ready: of the third of a second that takes, some are for nothing."""
 
 
 class RealMount:
@@ -67,7 +71,7 @@ class RealMount:
         """Returns when the mount answers; fails with the process's own words when it ends instead."""
         with self.log_file.open("ab") as log:
             self._process = _begun([*self._mountfs, *self.order()], log, log)
-        until(self._is_ready_or_ended, "the mount answers")
+        until(self._is_ready_or_ended, "the mount answers", look_every_s=STARTS_S)
         assert self._process.poll() is None, self.log_file.read_text()
 
     def kill9(self) -> None:
@@ -99,15 +103,20 @@ class RealMount:
         assert code is not None, f"process {self.pid} does not end"
         return code
 
+    def client(self) -> Client:
+        """Talks to the process that runs now, or ran last. Where it listens follows from its number: to ask
+        the mount for that starts a Python, as commands do."""
+        return Client(self.path, socket_path(os.environ, os.geteuid(), self.pid))
+
     def wait_committed(self, timeout_s: float = DEADLINE_S) -> None:
         """Returns when the service has everything; fails when anything failed."""
-        for reply in Client.at(self.path).ask(WaitRequest("/", timeout_s)):
+        for reply in self.client().ask(WaitRequest("/", timeout_s)):
             if isinstance(reply, Settled):
                 assert reply == Settled(0), f"{reply}\n{self.log_file.read_text()}"
 
     def status(self) -> dict[str, Any]:
         """What `mountfs status --json` prints."""
-        for reply in Client.at(self.path).ask(StatusRequest()):
+        for reply in self.client().ask(StatusRequest()):
             if isinstance(reply, StatusReply):
                 return asdict(reply.status)
         raise AssertionError("the mount gave no status")
@@ -142,9 +151,8 @@ class RealMount:
         assert self._process is not None
         if self._process.poll() is not None:
             return True
-        # Until its root answers there is no socket, or that of a killed process before it.
-        with contextlib.suppress(Failure, DeadMount):
-            return self.path in all_mounts() and self.status()["phase"] == "ready"
+        with contextlib.suppress(Failure):  # it does not listen yet
+            return bool(self.status()["phase"] == "ready")
         return False
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 
-from daemon.control.client import Client
 from daemon.control.protocol import Settled, WaitRequest
 from tests.mounted.corner import ERROR, STATE, Corner, recovered
 from tests.mounted.networkprocess import kill_network
@@ -389,7 +388,7 @@ def test_s_umount_wait_is_told_how_it_ended(real_mount: RealMount, far_side: San
     far_side.resume()
     assert mountfs("wait", real_mount.path / "file").returncode == 0
     assert set(far_side.files()) == {"/file"}
-    replies = list(Client.at(real_mount.path).ask(WaitRequest("/", 1.0)))
+    replies = list(real_mount.client().ask(WaitRequest("/", 1.0)))
     assert replies[-1] == Settled(0)
 
 
