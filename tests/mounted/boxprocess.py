@@ -21,6 +21,11 @@ COMMITS = "sessions/commit"
 UNPACED = {"uploads_per_minute": "1000000", "calls_per_minute": "1000000"}
 """Keys of a remote whose rate is not the point."""
 
+SMALL_PARTS = {"part_size_bytes": 512 * 1024, "min_session_bytes": 1_000_000}
+SMALL_PARTS_REMOTE = {"small_file_bytes": str(SMALL_PARTS["min_session_bytes"])}
+"""Switches, and keys of a remote, with which a few MB are as many parts as 50 MB are: the mount goes by what
+the service says of a session."""
+
 _CODES = {
     Refusal.PERMISSION: "access_denied_insufficient_permissions",
     Refusal.SPACE: "storage_limit_exceeded",

@@ -13,7 +13,14 @@ import pytest
 
 from mountfs.backends.box.limits import BATCHES_AT_ONCE
 from mountfs.model.hashing import HashKind
-from tests.mounted.boxprocess import COMMITS, PARTS, UPLOADS, BoxProcess
+from tests.mounted.boxprocess import (
+    COMMITS,
+    PARTS,
+    SMALL_PARTS,
+    SMALL_PARTS_REMOTE,
+    UPLOADS,
+    BoxProcess,
+)
 from tests.mounted.realmount import MakeMount, RealMount, hashes, real_mounts
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.waiting import until
@@ -22,6 +29,8 @@ pytestmark = pytest.mark.only_on("box", because="this is how Box differs")
 
 LARGE_BYTES = 50_000_000
 LARGE_PARTS = 6
+SMALL_PARTS_BYTES = 3_000_000
+"""As many, with SMALL_PARTS."""
 FILES = 60
 ON_THE_WAY_S = 0.5
 """For what left before a refusal was read: on a busy machine a new connection takes a while to be made."""
@@ -124,12 +133,15 @@ DEATHS = {
 @pytest.mark.parametrize("death", DEATHS.values(), ids=DEATHS)
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "version"])
 def test_after_a_kill_only_what_is_missing_is_sent(
-    tmp_path: Path, box: BoxProcess, real_mount: RealMount, death: Death, is_new: bool
+    tmp_path: Path, box: BoxProcess, make_mount: MakeMount, death: Death, is_new: bool
 ) -> None:
+    box.switches(**SMALL_PARTS)
+    real_mount = make_mount(remote=SMALL_PARTS_REMOTE)
+    real_mount.start()
     if not is_new:
         (real_mount.path / "film").write_text("the one before")
         real_mount.wait_committed()
-    source = film(tmp_path / "src").parent
+    source = film(tmp_path / "src", SMALL_PARTS_BYTES).parent
     death.begin(box)
     box.reset_log()
     subprocess.run(["cp", "-r", f"{source}/.", real_mount.path], check=True)

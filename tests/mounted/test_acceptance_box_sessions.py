@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from mountfs.model.hashing import HashKind
-from tests.mounted.boxprocess import PARTS, BoxProcess
-from tests.mounted.realmount import RealMount, hashes, real_mounts
+from tests.mounted.boxprocess import PARTS, SMALL_PARTS, SMALL_PARTS_REMOTE, BoxProcess
+from tests.mounted.realmount import MakeMount, RealMount, hashes, real_mounts
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.waiting import until
 
 pytestmark = pytest.mark.only_on("box", because="a session of Box can be ended")
 
-LARGE_BYTES = 25_000_000
+LARGE_BYTES = 1_500_000
+"""With SMALL_PARTS three parts, as of 25 MB otherwise."""
+BOUND_BYTES = 25_000_000
 DIRECT_BYTES = 40_000_000
 CREATES = "sessions/create.*"
 ABORTS = "sessions/abort"
@@ -32,6 +34,15 @@ def box(far_side: SandboxProcess) -> BoxProcess:
     return far_side
 
 
+@pytest.fixture
+def small_parts(box: BoxProcess, make_mount: MakeMount) -> RealMount:
+    """A running mount whose large files are not so large."""
+    box.switches(**SMALL_PARTS)
+    mount = make_mount(remote=SMALL_PARTS_REMOTE)
+    mount.start()
+    return mount
+
+
 def film(folder: Path, size_bytes: int = LARGE_BYTES, seed: int = 1) -> Path:
     path = folder / f"film {seed}"
     path.write_bytes(random.Random(seed).randbytes(size_bytes))
@@ -44,16 +55,16 @@ def await_no_session(box: BoxProcess) -> None:
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "version"])
 def test_a_session_whose_file_lands_beside_is_ended(
-    tmp_path: Path, box: BoxProcess, real_mount: RealMount, is_new: bool
+    tmp_path: Path, box: BoxProcess, small_parts: RealMount, is_new: bool
 ) -> None:
     if not is_new:
-        (real_mount.path / "film").write_text("the one before")
-        real_mount.wait_committed()
+        (small_parts.path / "film").write_text("the one before")
+        small_parts.wait_committed()
     box.faults(STALLED)
-    shutil.copyfile(film(tmp_path), real_mount.path / "film")
+    shutil.copyfile(film(tmp_path), small_parts.path / "film")
     until(lambda: box.sessions() != [], "the session is open")
     box.write("/film", "theirs")
-    real_mount.wait_committed()
+    small_parts.wait_committed()
     await_no_session(box)
     assert box.read("/film") == b"theirs"
     assert len(box.files()) == 2
@@ -67,45 +78,45 @@ def begin_and_remove(tmp_path: Path, box: BoxProcess, mount: RealMount) -> None:
 
 
 def test_a_session_whose_end_is_refused_for_a_time_is_ended_later(
-    tmp_path: Path, box: BoxProcess, real_mount: RealMount
+    tmp_path: Path, box: BoxProcess, small_parts: RealMount
 ) -> None:
     box.faults(STALLED, {"route": ABORTS, "status": 503, "count": 2})
-    begin_and_remove(tmp_path, box, real_mount)
+    begin_and_remove(tmp_path, box, small_parts)
     await_no_session(box)
     assert box.statuses(ABORTS) == [503, 503, 204]
 
 
 def test_a_clean_stop_ends_a_session_that_it_gives_up(
-    tmp_path: Path, box: BoxProcess, real_mount: RealMount
+    tmp_path: Path, box: BoxProcess, small_parts: RealMount
 ) -> None:
     box.faults(STALLED, {"route": ABORTS, "status": 503, "count": 2})
-    begin_and_remove(tmp_path, box, real_mount)
-    assert real_mount.terminate() == 0
+    begin_and_remove(tmp_path, box, small_parts)
+    assert small_parts.terminate() == 0
     assert box.sessions() == []
 
 
 def test_a_session_whose_end_is_refused_at_a_clean_stop_is_ended_by_the_next_mount(
-    tmp_path: Path, box: BoxProcess, real_mount: RealMount
+    tmp_path: Path, box: BoxProcess, small_parts: RealMount
 ) -> None:
     box.faults(STALLED, {"route": ABORTS, "status": 503})
-    begin_and_remove(tmp_path, box, real_mount)
-    assert real_mount.terminate() == 0
+    begin_and_remove(tmp_path, box, small_parts)
+    assert small_parts.terminate() == 0
     assert len(box.sessions()) == 1
     box.faults()
-    real_mount.start()
+    small_parts.start()
     await_no_session(box)
 
 
 def test_a_session_whose_end_is_refused_until_a_kill_is_ended_by_the_next_mount(
-    tmp_path: Path, box: BoxProcess, real_mount: RealMount
+    tmp_path: Path, box: BoxProcess, small_parts: RealMount
 ) -> None:
     box.faults(STALLED, {"route": ABORTS, "status": 503, "retry_after_s": 600})
-    begin_and_remove(tmp_path, box, real_mount)
+    begin_and_remove(tmp_path, box, small_parts)
     until(lambda: 503 in box.statuses(ABORTS), "the end is refused")
-    real_mount.kill9()
+    small_parts.kill9()
     assert len(box.sessions()) == 1
     box.faults()
-    real_mount.start()
+    small_parts.start()
     await_no_session(box)
 
 
@@ -114,7 +125,7 @@ def test_a_session_is_ended_when_its_file_has_become_a_small_one(
 ) -> None:
     """A restart with another bound finds half of its parts sent."""
     box.faults({"route": PARTS, "after": 1, "status": 503, "retry_after_s": 600})
-    shutil.copyfile(film(tmp_path), real_mount.path / "film")
+    shutil.copyfile(film(tmp_path, BOUND_BYTES), real_mount.path / "film")
     until(lambda: 503 in box.statuses(PARTS), "some parts are there")
     real_mount.kill9()
     box.faults()
@@ -146,9 +157,9 @@ def test_a_name_known_to_be_taken_costs_no_upload(
 def test_two_mounts_that_write_one_name_leave_each_other_s_session_alone(
     tmp_path: Path, box: BoxProcess
 ) -> None:
-    box.switches(session_conflict=True)
+    box.switches(session_conflict=True, **SMALL_PARTS)
     box.faults(STALLED)
-    with real_mounts(tmp_path, box) as make:
+    with real_mounts(tmp_path, box, SMALL_PARTS_REMOTE) as make:
         mounts = [make(name="one"), make(name="two")]
         for mount in mounts:
             mount.start()
@@ -157,7 +168,7 @@ def test_two_mounts_that_write_one_name_leave_each_other_s_session_alone(
             # New to both: a file that one of them had sent already would be replaced by the other one's.
             targets = [both.enter_context((mount.path / "film").open("xb")) for mount in mounts]
             for number, target in enumerate(targets):
-                with film(tmp_path, 60_000_000, number).open("rb") as source:
+                with film(tmp_path, 3_600_000, number).open("rb") as source:
                     shutil.copyfileobj(source, target)
         for mount in mounts:
             mount.wait_committed()

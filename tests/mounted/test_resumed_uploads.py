@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.mounted.boxprocess import PARTS
+from tests.mounted.boxprocess import PARTS, SMALL_PARTS, SMALL_PARTS_REMOTE
 from tests.mounted.dropboxprocess import APPENDS
-from tests.mounted.realmount import RealMount, real_mounts, write_config
+from tests.mounted.realmount import MakeMount, RealMount, real_mounts, write_config
 from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.mounted.services import SERVICES
 from tests.waiting import until
 
-PART_BYTES = 8 * 1024 * 1024
-SIZE_BYTES = 6 * PART_BYTES + 1000
+PART_BYTES = {"dropbox": 8 * 1024 * 1024, "box": SMALL_PARTS["part_size_bytes"]}
+PARTS_OF_IT = 6
 WORKERS = 4
 ROUTES = {"dropbox": APPENDS, "box": PARTS}
 TAKEN = 2
@@ -27,8 +27,28 @@ FOR_GOOD_S = 600.0
 with_large_files = pytest.mark.only_on("dropbox", "box", because="the counters are the stand-ins' own")
 
 
-def body() -> bytes:
-    return random.Random(1).randbytes(SIZE_BYTES)
+@pytest.fixture
+def resuming(far_side: SandboxProcess, make_mount: MakeMount) -> RealMount:
+    """A running mount; where the service can be told of smaller parts, they are smaller."""
+    mount = mounted(far_side, make_mount)
+    mount.start()
+    return mount
+
+
+def mounted(far_side: SandboxProcess, make: MakeMount) -> RealMount:
+    if far_side.service != "box":
+        return make()
+    far_side.switches(**SMALL_PARTS)
+    return make(remote=SMALL_PARTS_REMOTE)
+
+
+def body(far_side: SandboxProcess) -> bytes:
+    return random.Random(1).randbytes(PARTS_OF_IT * PART_BYTES[far_side.service] + 1000)
+
+
+def left_bytes(far_side: SandboxProcess) -> int:
+    """What the service has not taken of it before it was held up."""
+    return (PARTS_OF_IT - TAKEN) * PART_BYTES[far_side.service] + 1000
 
 
 def hold_up(far_side: SandboxProcess) -> None:
@@ -66,61 +86,61 @@ def sent_bytes(far_side: SandboxProcess) -> int:
 @with_large_files
 @pytest.mark.parametrize("cut", [kill, interrupt_twice])
 def test_a_closed_file_that_was_cut_sends_what_was_not_acknowledged(
-    far_side: SandboxProcess, real_mount: RealMount, cut: Any
+    far_side: SandboxProcess, resuming: RealMount, cut: Any
 ) -> None:
     hold_up(far_side)
-    (real_mount.path / "film").write_bytes(body())
+    (resuming.path / "film").write_bytes(body(far_side))
     await_held_up(far_side)
-    cut(real_mount)
+    cut(resuming)
     far_side.calm_down()
     far_side.reset_log()
-    real_mount.start()
-    real_mount.wait_committed()
+    resuming.start()
+    resuming.wait_committed()
     # A part that was held up may have been taken after all, by a service that does not notice who hangs up.
-    assert 0 < sent_bytes(far_side) <= SIZE_BYTES - TAKEN * PART_BYTES
+    assert 0 < sent_bytes(far_side) <= left_bytes(far_side)
     assert far_side.asked(Asked.START) == []
-    assert far_side.read("/film") == body()
+    assert far_side.read("/film") == body(far_side)
 
 
 @pytest.mark.only_on("dropbox", because="Box takes no part of a file that is still being written")
 def test_the_copy_of_a_file_that_was_open_sends_what_was_not_acknowledged(
-    far_side: SandboxProcess, real_mount: RealMount
+    far_side: SandboxProcess, resuming: RealMount
 ) -> None:
     hold_up(far_side)
-    with pytest.raises(OSError), (real_mount.path / "film").open("wb", buffering=0) as film:
-        film.write(body())
+    with pytest.raises(OSError), (resuming.path / "film").open("wb", buffering=0) as film:
+        film.write(body(far_side))
         await_held_up(far_side)
-        real_mount.kill9()
+        resuming.kill9()
         film.write(b"more")
     far_side.calm_down()
     far_side.reset_log()
-    real_mount.start()
-    [copy] = real_mount.path.iterdir()
+    resuming.start()
+    [copy] = resuming.path.iterdir()
     assert "recovered copy" in copy.name
     assert sent_bytes(far_side) == 0
-    copy.rename(real_mount.path / "film")
-    real_mount.wait_committed()
-    assert sent_bytes(far_side) == SIZE_BYTES - TAKEN * PART_BYTES
-    assert far_side.read("/film") == body()
+    copy.rename(resuming.path / "film")
+    resuming.wait_committed()
+    assert sent_bytes(far_side) == left_bytes(far_side)
+    assert far_side.read("/film") == body(far_side)
 
 
 @pytest.mark.only_on("box", because="only its sessions have addresses of their own")
 def test_a_service_that_listens_elsewhere_after_the_cut_gets_the_rest(tmp_path: Path, service: str) -> None:
     """As the built-in stand-in does at each start: what the journal has of a session names the old port."""
     with SERVICES[service](tmp_path / "far-side") as far_side, real_mounts(tmp_path, far_side) as make:
-        mount = make()
+        mount = mounted(far_side, make)
         mount.start()
         hold_up(far_side)
-        (mount.path / "film").write_bytes(body())
+        (mount.path / "film").write_bytes(body(far_side))
         await_held_up(far_side)
         mount.kill9()
         far_side.stop()
         far_side.port = 0
         far_side.start()
-        write_config(mount.config, far_side)
+        write_config(mount.config, far_side, **SMALL_PARTS_REMOTE)
         mount.start()
         mount.wait_committed()
         # What was on its way may have been taken before the service stopped.
-        assert sent_bytes(far_side) <= SIZE_BYTES - TAKEN * PART_BYTES
+        assert sent_bytes(far_side) <= left_bytes(far_side)
         assert far_side.asked(Asked.START) == []
-        assert far_side.read("/film") == body()
+        assert far_side.read("/film") == body(far_side)
