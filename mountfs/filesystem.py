@@ -187,13 +187,12 @@ class FileSystem:
         process it is; None: one that may do anything."""
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
             self.check_writable()
-        handle = self._opener.open(path, flags)
-        if flags & os.O_TRUNC and caller is not None:
-            try:
-                self.metadata.drop_set_ids(handle.file.node, caller)
-            except BaseException:
-                self._files.release(handle)
-                raise
+
+        def drop_set_ids(node: Node) -> None:
+            if caller is not None:
+                self.metadata.drop_set_ids(node, caller)
+
+        handle = self._opener.open(path, flags, before_cut=drop_set_ids)
         return self._numbered(replace(handle, reads_ahead=reads_ahead))
 
     def create(self, path: str, flags: int, mode: int = 0, caller: Caller | None = None) -> Opened:

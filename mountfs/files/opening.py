@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from mountfs.errors import AlreadyExists, IsADirectory, NoSpace, NotFound, NotPermitted, Stale
@@ -28,10 +29,17 @@ class Opener:
         self._files = files
         self._services = services
 
-    def open(self, path: str, flags: int, *, is_ours: bool = False) -> Handle:
+    def open(
+        self,
+        path: str,
+        flags: int,
+        *,
+        is_ours: bool = False,
+        before_cut: Callable[[Node], object] = lambda _node: None,
+    ) -> Handle:
         """A handle on the file at *path*. Of the flags O_TRUNC is obeyed, O_CREAT is not. *is_ours*: mountfs
         opens the file for itself, for instance for truncate(2) by path; the kernel does not know of the
-        handle.
+        handle. *before_cut*: what else O_TRUNC does to the node: if that fails, the file keeps its bytes.
 
         NotFound; IsADirectory; NotPermitted: a document without bytes; Stale: the kernel has to look the path
         up again; OSError: the local disk fails.
@@ -39,6 +47,7 @@ class Opener:
         handle = self._found(path, flags, is_ours=is_ours)
         if flags & os.O_TRUNC:
             try:
+                before_cut(handle.file.node)
                 handle.file.truncate(0)
             except BaseException:
                 self._files.release(handle)

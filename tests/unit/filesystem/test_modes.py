@@ -207,10 +207,11 @@ def test_a_mount_that_keeps_none_shows_all_files_alike(tmp_path: Path) -> None:
     world.close()
 
 
-def test_an_open_that_fails_at_the_set_id_bits_leaves_no_handle(
+def test_an_open_that_fails_at_the_set_id_bits_leaves_the_bytes_and_no_handle(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(world, "/f", 0o4755)
+    world.put("/f", b"precious")
     world.settle()
 
     def fail(*_: object) -> None:
@@ -222,7 +223,7 @@ def test_an_open_that_fails_at_the_set_id_bits_leaves_no_handle(
     assert len(world.core.files) == 0
     world.settle()
     assert world.pending() == []
-    assert world.remote() == {"/f": b""}
+    assert world.remote() == {"/f": b"precious"}
 
 
 @pytest.mark.parametrize(("caller", "mode"), [(Caller(1003, 1004), 0o755), (Caller(0, 0), 0o6755)])
