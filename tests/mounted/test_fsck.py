@@ -17,7 +17,7 @@ import pytest
 from daemon.cli import run
 from mountfs.tree.schema import VERSION
 from tests.mounted.dropboxprocess import DropboxProcess
-from tests.mounted.realmount import RealMount
+from tests.mounted.realmount import RealMount, mountfs
 from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.waiting import until
 
@@ -302,6 +302,20 @@ def test_after_that_a_mount_shows_recovered_copies_and_removes_nothing_of_the_se
     }
     assert shown.keys() - copies.keys() == {"docs/theirs"}
     assert left.far_side.asked(Asked.DELETE) == []
+
+
+def test_a_next_number_that_is_taken_costs_no_bytes(left: Left, fsck: Fsck) -> None:
+    """A mount would write new files over the rows of those that have the number."""
+    left.change("UPDATE meta SET value = '2' WHERE key = 'next_id'")
+    left.mount.options["state_dir"] = str(left.state_dir)
+    refused = mountfs(*left.mount.order())
+    assert refused.returncode != 0
+    assert "run mountfs fsck --repair" in refused.stderr
+    code, [fault, *_] = fsck()
+    assert (code, "journal.db: cannot be used: its next number is to be 2" in fault) == (4, True)
+    assert fsck("--repair")[0] == 1
+    assert set(BODIES.values()) <= left.kept()
+    assert set(BODIES.values()) <= set(left.mounted().values())
 
 
 def test_a_damaged_index_costs_nothing(left: Left, fsck: Fsck) -> None:
