@@ -70,13 +70,23 @@ class Undelete:
         try:
             folder, shown = core.listings.loaded(lambda: core.view.folder(path.parent.components))
         except NotFound:
-            raise NotFound(f"{path.parent} is not there: bring that back first") from None
+            missing = self._missing_above(path) or path.parent
+            raise NotFound(f"{missing} is not there: bring that back first") from None
         with core.tree.lock:
             ours = core.tree.base_child(folder, fold(path.name))
             stands = shown.get(fold(path.name))
         if stands is not None and stands is not ours:
             raise AlreadyExists("what stands there is not sent yet: give it another name first")
         return folder, ours, stands
+
+    def _missing_above(self, path: RemotePath) -> RemotePath | None:
+        """The topmost folder on the way to *path* that is not there: what is below it comes back with it."""
+        for above in reversed(list(path.ancestors())):
+            try:
+                self._core.view.stat(above.components)
+            except NotFound:
+                return above
+        return None
 
     def _take_back(self, top: Node, goes_on: GoesOn) -> int:
         """How many removals at or below *top* were not sent yet, and are taken back. Those that are being

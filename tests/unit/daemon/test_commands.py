@@ -290,8 +290,9 @@ def test_nothing_is_brought_back_over_what_is_pending(world: World) -> None:
 def test_who_asks_for_what_was_in_a_removed_folder_is_told_to_begin_with_that(world: World) -> None:
     world.account.remove("/d")
     world.follow()
-    with pytest.raises(NotFound, match="/d is not there: bring that back first"):
-        told(world, "undelete", "/d/x")
+    for inner in ("/d/x", "/d/e/big", "/d/e/f/g/h"):
+        with pytest.raises(NotFound, match="^/d is not there: bring that back first$"):
+            told(world, "undelete", inner)
 
 
 def test_a_mount_that_is_read_only_changes_nothing_at_the_service(world: World) -> None:
