@@ -13,7 +13,7 @@ def in_each(mountpoints: Sequence[Path], do: Callable[[Path], int]) -> int:
     """The highest exit code of *do*. A mount at which it fails is told of and counts as 1, and the others are
     asked all the same. Failure where nothing is mounted."""
     if not mountpoints:
-        raise Failure("nothing is mounted")
+        raise Failure("nothing is mounted; mountfs status tells what is journaled")
     codes: list[int] = []
     for mountpoint in mountpoints:
         try:

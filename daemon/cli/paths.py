@@ -12,6 +12,8 @@ from daemon.cli.eachmount import in_each
 from daemon.cli.screen import StatusLine
 from daemon.control.client import Client, Place, all_mounts, find_place, last_of
 from daemon.control.protocol import CommandRequest, PartDone, Told
+from daemon.failure import BadSettings
+from daemon.printable import quoted
 
 
 class _Revision(click.ParamType[str]):
@@ -29,10 +31,15 @@ class _Revision(click.ParamType[str]):
 def cache(path: Path | None, clear: bool) -> int:
     """Show how much of PATH, or of all that is mounted, is kept on this machine for reading.
 
-    Pending changes are no cache: they are kept whatever this does. So is what is pinned.
+    Pending changes are no cache: they are kept whatever this does. So is what is pinned. Where several mounts
+    run, --clear wants a PATH: its mount point for all of one.
     """
     command = "clear-cache" if clear else "cache"
     if path is None:
+        mountpoints = all_mounts()
+        if clear and len(mountpoints) > 1:
+            named = ", ".join(quoted(each) for each in mountpoints)
+            raise BadSettings(f"--clear: say of which mount: mountfs cache --clear PATH, such as {named}")
         return _tell_all(command, lambda mountpoint, line: f"{mountpoint}: {line}")
     for line in _asked(path, command):
         tell(line)

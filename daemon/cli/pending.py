@@ -34,7 +34,7 @@ def pending(context: Context, path: Path | None, as_json: bool) -> int:
     """
     places = [find_place(path)] if path is not None else [Place(each, "/") for each in all_mounts()]
     if not places:
-        raise Failure("nothing is mounted")
+        raise Failure("nothing is mounted; mountfs status tells what is journaled")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in COLUMNS:
         table.add_column(title, overflow="fold")

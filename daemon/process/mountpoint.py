@@ -64,7 +64,8 @@ def prepare(path: Path) -> Path:
         what = f"{path}: cannot use the mount point: {error.strerror}; choose another directory"
         raise Failure(what, EXIT_FOR_A_PERSON if error.errno in LASTING else 1) from None
     if not stat.S_ISDIR(mode):
-        raise Failure(f"{path}: the mount point is not a directory", EXIT_FOR_A_PERSON)
+        what = f"{path}: the mount point is not a directory; choose an empty one"
+        raise Failure(what, EXIT_FOR_A_PERSON)
     # fusermount3 asks the same of everybody but root, who may mount in a read-only file system.
     needed = os.R_OK | os.X_OK | (os.W_OK if os.geteuid() else 0)
     if not os.access(target, needed):

@@ -52,7 +52,8 @@ class Redirect:
         try:
             self._server = _Server(("127.0.0.1", port), self._answer)
         except OSError as error:
-            raise Failure(f"port {port} of this machine cannot be listened to: {error.strerror}") from None
+            what = f"port {port} of this machine cannot be listened to: {error.strerror}"
+            raise Failure(f"{what}; end the program that has it, or use --no-browser") from None
         self._state = state
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="redirect", daemon=True
@@ -68,7 +69,9 @@ class Redirect:
         try:
             found = self._answers.get(timeout=timeout_s)
         except queue.Empty:
-            raise Failure(f"the browser did not come back within {timeout_s / 60:.0f} minutes") from None
+            raise Failure(
+                f"the browser did not come back within {timeout_s / 60:.0f} minutes; sign in again"
+            ) from None
         if isinstance(found, Failure):
             raise found
         return found

@@ -291,7 +291,7 @@ def test_who_asks_for_what_was_in_a_removed_folder_is_told_to_begin_with_that(wo
     world.account.remove("/d")
     world.follow()
     for inner in ("/d/x", "/d/e/big", "/d/e/f/g/h"):
-        with pytest.raises(NotFound, match="^/d is not there: bring that back first$"):
+        with pytest.raises(NotFound, match=r"^/d is not there: bring that back first$"):
             told(world, "undelete", inner)
 
 

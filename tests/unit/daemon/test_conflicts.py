@@ -129,7 +129,7 @@ def test_the_other_mounts_are_listed_beside_one_that_does_not_answer(
     assert told.err == "mountfs: /hangs: the mount does not answer\n"
     monkeypatch.setattr(conflicts, "all_mounts", list)
     assert run(["conflicts"]) == 1
-    assert capsys.readouterr().err == "mountfs: nothing is mounted\n"
+    assert capsys.readouterr().err == "mountfs: nothing is mounted; mountfs status tells what is journaled\n"
 
 
 def test_what_is_written_to_mine_while_it_is_copied_is_not_lost(

@@ -46,6 +46,24 @@ def test_all_mounts_are_told_of_though_one_is_dead(command: str, capsys: pytest.
 
 
 @pytest.mark.usefixtures("mounts")
+def test_the_cache_of_several_mounts_is_not_forgotten_by_one_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be what somebody is to read without the network."""
+    assert run(["cache", "--clear"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "mountfs: --clear: say of which mount: mountfs cache --clear PATH, such as /mnt/dead, /mnt/alive\n"
+    )
+    assert run(["cache", "--clear", "/mnt/alive"]) == 0
+    monkeypatch.setattr(paths, "all_mounts", lambda: [Path("/mnt/alive")])
+    assert run(["cache", "--clear"]) == 0
+    monkeypatch.setattr(paths, "all_mounts", list)
+    assert run(["cache", "--clear"]) == 1
+
+
+@pytest.mark.usefixtures("mounts")
 def test_what_is_refused_names_the_path(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["versions", "/mnt/alive/docs"]) == 1
     assert "/mnt/alive/docs: a folder has no versions" in capsys.readouterr().err
