@@ -170,6 +170,36 @@ def test_s_conflict_the_same_bytes_from_both_sides_are_no_conflict(corner: Corne
     assert set(corner.there()) == {"file"}
 
 
+def test_s_conflict_two_programs_that_write_to_two_revisions_leave_both(corner: Corner) -> None:
+    corner.theirs("file.txt", "one.....")
+    with (corner.path / "file.txt").open("r+b", buffering=0) as first:
+        assert first.read() == b"one....."
+        corner.theirs("file.txt", "two.....")
+        with (corner.path / "file.txt").open("r+b", buffering=0) as second:
+            os.pwrite(second.fileno(), b"ours", 4)
+            os.pwrite(first.fileno(), b"ours", 4)
+    corner.settle()
+    copy = conflicted_copy(corner, "file", ".txt")
+    assert corner.names() == {"file.txt", copy}
+    assert (corner.content("file.txt"), corner.content(copy)) == (b"two.ours", b"one.ours")
+
+
+@pytest.mark.parametrize("is_new", [False, True], ids=["which the service has", "which is new"])
+def test_s_conflict_what_is_written_to_a_file_that_a_program_here_replaced_goes_as_on_a_disk(
+    corner: Corner, *, is_new: bool
+) -> None:
+    path = corner.path / "file" if is_new else corner.committed("file", "old")
+    with path.open("w+" if is_new else "r+") as replaced:
+        (corner.path / "other").write_text("new")
+        (corner.path / "other").rename(path)
+        replaced.write("lost")
+        replaced.flush()
+        assert path.read_text() == "new"
+    corner.settle()
+    assert corner.names() == {"file"}
+    assert corner.content("file") == b"new"
+
+
 def test_s_conflict_a_removal_spares_what_somebody_else_changed(corner: Corner) -> None:
     corner.theirs("file", "common")
     corner.far_side.pause()
