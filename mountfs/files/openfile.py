@@ -22,8 +22,8 @@ from mountfs.files.copyup import (
 )
 from mountfs.files.keys import Key, content_key, key_of, revision_key
 from mountfs.files.services import Services
+from mountfs.files.written import Written
 from mountfs.model.entry import File
-from mountfs.model.ranges import RangeSet
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content, Over
 from mountfs.tree.node import Node, path_of
@@ -83,8 +83,8 @@ class OpenFile:
         self._is_flushed = is_draft and content is not None and content.is_flushed
         self._may_be_synced = self._is_flushed
         """Whether bytes of a draft may have been promised to survive power loss; never taken back."""
-        self._is_announced = self._is_labelled = False
-        self._written = RangeSet()
+        self._is_labelled = False
+        self._written = Written(services)
         self._strays: list[str] = []
         if file is not None:
             self.size_bytes, self.mtime_ns = file.size_bytes, file.mtime_ns if mtime_ns is None else mtime_ns
@@ -151,7 +151,7 @@ class OpenFile:
         first write may read a small file."""
         size_bytes, length = self.size_bytes, len(data)
         at = size_bytes if append else offset
-        new = overlaid.new_bytes(self.lock, self._written, self._overlay, size_bytes, at, length)
+        new = overlaid.new_bytes(self.lock, self._written.ranges, self._overlay, size_bytes, at, length)
         admit(self._services, at + length - size_bytes, new)
         with self.lock:
             size_bytes = self.size_bytes
@@ -162,10 +162,9 @@ class OpenFile:
             if not self._is_labelled:
                 self._label_locked()
             overlaid.write(self._services, self.content, spool_file, self._overlay, offset, data, size_bytes)
-            self._written.add(offset, stop)
             self.size_bytes = max(size_bytes, stop)
             self.mtime_ns = self._services.clock.wall_ns()
-            self._announce_locked(offset, stop)
+            self._written.add(self.content, offset, stop, self.size_bytes)
         return length
 
     def truncate(self, size_bytes: int) -> None:
@@ -177,11 +176,9 @@ class OpenFile:
             if size_bytes and not self._is_labelled:
                 self._label_locked()
             overlaid.truncate(self._services, self.content, spool_file, self._overlay, size_bytes)
-            self._written.truncate(size_bytes)
+            self._written.cut(self.content, size_bytes)
             self._services.room.give_back(max(0, self.size_bytes - size_bytes))
             self.size_bytes, self.mtime_ns = size_bytes, self._services.clock.wall_ns()
-            if self._is_announced and self.content is not None:
-                self._services.uploads.truncated(self.content.id, size_bytes)
 
     def set_mtime(self, mtime_ns: int) -> bool:
         """Sets a draft's time, until the next write. False: there is no draft, the tree has to keep it."""
@@ -327,7 +324,7 @@ class OpenFile:
                 begun = begin(self.node, copy.name, kept_bytes, over=over, made_from=content, overlay=overlay)
             self._turn_to_locked(copy, begun)
         self._overlay = overlay
-        self._written = overlaid.present(overlay, kept_bytes)
+        self._written.begin(overlay, kept_bytes)
         self.size_bytes = kept_bytes
         if before is not None:
             before.close()
@@ -345,7 +342,7 @@ class OpenFile:
             self.key = content_key(draft)
         self._spool_file, self.file, self.content = copy, None, draft
         self._is_writing, self._is_flushed, self.closes = True, False, 0
-        self._is_announced = self._is_labelled = False
+        self._is_labelled = False
         self._on_rekey(self, before_key)
 
     def _label_locked(self) -> None:
@@ -354,15 +351,6 @@ class OpenFile:
         state = self.node.state if self.content is not None else None
         self._spool_file.label(overlaid.label(state, self._overlay))
         self._is_labelled = True
-
-    def _announce_locked(self, start: int, stop: int) -> None:
-        limits = self._services.limits
-        if limits.size_known_at_start or self.size_bytes < limits.session_min_bytes or self.content is None:
-            return
-        ranges = [(start, stop)] if self._is_announced else self._written
-        self._is_announced = True
-        for low, high in ranges:
-            self._services.uploads.wrote(self.content.id, low, high)
 
     def _flush_locked(self) -> None:
         if self.content is not None:
