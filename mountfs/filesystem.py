@@ -253,13 +253,7 @@ class FileSystem:
         if size_bytes < 0:
             raise InvalidArgument("a size cannot be negative")
         self.check_writable()
-        handle = self._opener.open(path, os.O_WRONLY, is_ours=True)
-        try:
-            if size_bytes or handle.file.size_bytes:
-                handle.file.truncate(size_bytes)
-            handle.file.flush()
-        finally:
-            self._files.release(handle)
+        self._opener.truncate(path, size_bytes)
 
     def ftruncate(self, number: int, size_bytes: int) -> None:
         handle = self._handles[number]

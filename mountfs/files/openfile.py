@@ -167,14 +167,18 @@ class OpenFile:
             self._written.add(self.content, offset, stop, self.size_bytes)
         return length
 
-    def truncate(self, size_bytes: int) -> None:
-        """Cuts the file, or extends it with zeros. Errors as ``write``."""
+    def truncate(self, size_bytes: int, *, is_closed: bool = False) -> None:
+        """Cuts the file, or extends it with zeros. Errors as ``write``. *is_closed*: a draft that this begins
+        is whole by it, and the store knows it as closed; where that fails, nothing has changed."""
         check_size(self._services, size_bytes)
         admit(self._services, size_bytes - self.size_bytes, 0)
         with self.lock:
-            spool_file = self._writable_locked(min(size_bytes, self.size_bytes), size_bytes)
+            kept_bytes = min(size_bytes, self.size_bytes)
+            spool_file = self._writable_locked(kept_bytes, size_bytes, size_bytes if is_closed else None)
             if size_bytes and not self._is_labelled:
                 self._label_locked()
+            if self._is_flushed:
+                return
             overlaid.truncate(self._services, self.content, spool_file, self._overlay, size_bytes)
             self._written.cut(self.content, size_bytes)
             self._services.room.give_back(max(0, self.size_bytes - size_bytes))
@@ -284,9 +288,10 @@ class OpenFile:
 
     # Inside
 
-    def _writable_locked(self, kept_bytes: int, low: int) -> SpoolFile:
+    def _writable_locked(self, kept_bytes: int, low: int, closed_bytes: int | None = None) -> SpoolFile:
         """The spool file of the draft, where the bytes from *low* on are to be changed. If there is none yet,
-        or another version has such bytes too, one is begun with the first *kept_bytes*."""
+        or another version has such bytes too, one is begun with the first *kept_bytes*. *closed_bytes*: as
+        for ``_begin_locked``."""
         before, spool = self._spool_file, self._services.spool
         if self._is_writing and before and (low >= before.own_from or not spool.is_shared(before)):
             if self._is_flushed:
@@ -300,32 +305,42 @@ class OpenFile:
             behind = is_longer and begun_behind(
                 self._services, self.node, self.content, before, self._overlay, kept_bytes
             )
-            if behind and self._begin_locked(behind, None, kept_bytes, is_behind=True):
+            if behind and self._begin_locked(behind, None, kept_bytes, closed_bytes, is_behind=True):
                 return behind
             copy, overlay = begun_from_pending(self._services, before, self._overlay, kept_bytes)
             if self._is_writing and self._may_be_synced:
                 keep_synced(self._services, copy)
-        self._begin_locked(copy, overlay, kept_bytes)
+        self._begin_locked(copy, overlay, kept_bytes, closed_bytes)
         return copy
 
     def _begin_locked(
-        self, copy: SpoolFile, overlay: Overlay | None, kept_bytes: int, *, is_behind: bool = False
+        self,
+        copy: SpoolFile,
+        overlay: Overlay | None,
+        kept_bytes: int,
+        closed_bytes: int | None,
+        *,
+        is_behind: bool = False,
     ) -> bool:
-        """Begins a draft in *copy*, which has the first *kept_bytes*. *is_behind*: they are another version's
-        as well; False then: that is none any more, and *copy* is gone."""
+        """Begins a draft in *copy*, which has the first *kept_bytes*. *closed_bytes*: it is closed with so
+        many. *is_behind*: the first are another version's as well; False then: that is none any more, and
+        *copy* is gone."""
         before, is_stray = self._spool_file, self._is_writing and self.content is None
+        size_bytes, is_closed = (kept_bytes, False) if closed_bytes is None else (closed_bytes, True)
         with discarded_on_errors(self._services, copy), self._services.lock:
             if is_behind and not (self.content and self._services.changes.is_newest(self.content)):
                 discard(self._services, copy)
                 return False
+            if is_closed:
+                copy.truncate(size_bytes)
             begin, over, content = self._services.changes.begin, self._over, self.content
             begun = None
             if not is_stray:
-                begun = begin(self.node, copy.name, kept_bytes, over=over, made_from=content, overlay=overlay)
+                begun = begin(self.node, copy.name, size_bytes, over, content, overlay, is_closed=is_closed)
             self._turn_to_locked(copy, begun)
         self._overlay = overlay
         self._written.begin(overlay, kept_bytes)
-        self.size_bytes = kept_bytes
+        self.size_bytes = size_bytes
         if before is not None:
             before.close()
         return True
@@ -342,6 +357,8 @@ class OpenFile:
             self.key = content_key(draft)
         self._spool_file, self.file, self.content = copy, None, draft
         self._is_writing, self._is_flushed, self.closes = True, False, 0
+        if draft is not None and draft.is_flushed:
+            self._is_flushed, self._may_be_synced, self.mtime_ns = True, True, draft.mtime_ns
         self._is_labelled = False
         self._on_rekey(self, before_key)
 

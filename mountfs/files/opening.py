@@ -13,6 +13,7 @@ from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile
+from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.node import Node, size_of
 from mountfs.tree.replaced import NotSynced
 from mountfs.tree.verbs import NewAttributes, Verbs, no_attributes
@@ -38,8 +39,8 @@ class Opener:
         before_cut: Callable[[Node], object] = lambda _node: None,
     ) -> Handle:
         """A handle on the file at *path*. Of the flags O_TRUNC is obeyed, O_CREAT is not. *is_ours*: mountfs
-        opens the file for itself, for instance for truncate(2) by path; the kernel does not know of the
-        handle. *before_cut*: what else O_TRUNC does to the node: if that fails, the file keeps its bytes.
+        opens the file for itself, for instance for ``truncate``; the kernel does not know of the handle.
+        *before_cut*: what else O_TRUNC does to the node: if that fails, the file keeps its bytes.
 
         NotFound; IsADirectory; NotPermitted: a document without bytes; Stale: the kernel has to look the path
         up again; OSError: the local disk fails.
@@ -53,6 +54,18 @@ class Opener:
                 self._files.release(handle)
                 raise
         return handle
+
+    def truncate(self, path: str, size_bytes: int) -> None:
+        """Of the file at *path*: unless somebody writes to it, that is another version at once; where this
+        fails, there is none. Raises as ``open``, and as ``OpenFile.write``."""
+        handle = self.open(path, os.O_WRONLY, is_ours=True)
+        try:
+            if size_bytes or handle.file.size_bytes:
+                handle.file.truncate(size_bytes, is_closed=True)
+            handle.file.flush()
+        finally:
+            with suppress(*MACHINE_TROUBLE):  # it is closed, and is to be sent: that is tried again
+                self._files.release(handle)
 
     def create(
         self,

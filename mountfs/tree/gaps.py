@@ -16,10 +16,10 @@ def hold_draft(tree: Tree, node: Node, after: State) -> None:
 
     A draft without gaps gets its row when it is closed. A draft with gaps gets its rows here, before a byte
     of it is written: after a crash nothing else tells its holes from zeros. So does one in place of another
-    draft, which may have been closed.
+    draft, which may have been closed, and one that is closed already.
     """
     draft = after.draft
-    if draft is None or (draft.overlay is None and node.state.draft is None):
+    if draft is None or (draft.overlay is None and node.state.draft is None and not draft.is_flushed):
         tree.change_unsaved(node, after)
         return
     with tree.transaction():

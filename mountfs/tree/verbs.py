@@ -83,14 +83,15 @@ class Verbs:
         node: Node,
         spool: str,
         size_bytes: int,
-        *,
         over: Over | None,
         made_from: Content | None,
-        overlay: Overlay | None = None,
+        overlay: Overlay | None,
+        *,
+        is_closed: bool = False,
     ) -> tuple[Node, Content] | None:
         """Begins a new version of the file *node* in the spool file *spool*. It was made from the service's
         revision *over*, or from *made_from*, a version that is still to be sent, and may replace what that
-        may replace. *overlay*: what the spool file lacks.
+        may replace. *overlay*: what the spool file lacks. *is_closed*: its bytes are whole, as by ``flush``.
 
         Returns the node that has the new version: *node*, or, if *node* got other bytes of ours since, which
         this version was not made from, a new file beside it. None: the node is gone, and the bytes belong to
@@ -106,7 +107,8 @@ class Verbs:
             if over is not None and isinstance(state.base, File) and over.is_of(state.base):
                 # A rename since the file was opened gave the same bytes another revision.
                 over = Over.of(state.base)
-            draft = Content(self._tree.store.next_id(), spool, size_bytes, wall_ns, over, overlay=overlay)
+            number = self._tree.store.next_id()
+            draft = Content(number, spool, size_bytes, wall_ns, over, is_closed, overlay=overlay)
             ours = state.draft or state.content
             if ours is None:
                 hold_draft(self._tree, node, state.holding(None, draft))

@@ -135,7 +135,7 @@ class Account:
                 base = node.state.base
                 over = Over(base.revision, base.content_hash) if isinstance(base, File) else None
                 if node.folder is None:
-                    begun = verbs.begin(node, self.spool_file(), 0, over=over, made_from=node.state.content)
+                    begun = verbs.begin(node, self.spool_file(), 0, over, node.state.content, None)
                     self.drafts += [] if begun is None else [begun[1].id]
             case "flush" if drafts:
                 verbs.flush(drafts[-1][1], 0, self.world.clock.wall_ns(), self.keeper(drafts[-1][1]))
