@@ -62,7 +62,8 @@ class Opener:
         try:
             if size_bytes or handle.file.size_bytes:
                 handle.file.truncate(size_bytes, is_closed=True)
-            handle.file.flush()
+            with suppress(*(MACHINE_TROUBLE if handle.file.writers > 1 else ())):  # the next close tells it
+                handle.file.flush()
         finally:
             with suppress(*MACHINE_TROUBLE):  # it is closed, and is to be sent: that is tried again
                 self._files.release(handle)

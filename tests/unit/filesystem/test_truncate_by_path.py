@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
@@ -49,5 +50,26 @@ def test_it_fails_and_leaves_the_file_as_it_was_or_succeeds(
         world.restart()
     assert world.get("/f") == expected
     assert world.names() == {"f"}
+    world.settle()
+    assert world.account.files() == {"/f": expected}
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_so_it_does_where_somebody_has_it_open_to_write(world: World, failing: int, is_closed: bool) -> None:
+    world.put("/f", BODIES["small"])
+    number = world.open("/f", os.O_RDWR)
+    world.fs.write(number, 0, b"ours")
+    if is_closed:
+        world.fs.flush(number)
+    expected = b"ours456789"
+    fail_store(world, NoSpace("full"), skip=failing)
+    with suppress(NoSpace):
+        world.fs.truncate("/f", 5)
+        expected = b"ours4"
+    vars(world.core.tree.store).pop("end")
+    assert is_closed or expected == b"ours4", "the next close writes it down"
+    assert world.get("/f") == expected
+    world.close_file(number)
     world.settle()
     assert world.account.files() == {"/f": expected}
