@@ -114,7 +114,7 @@ def truncate(
         spool_file.truncate(size_bytes)
         return
     with overlay.lock:
-        if content is not None:
+        if content is not None and size_bytes > spool_file.size_bytes:
             services.gaps.save(content)
         spool_file.truncate(size_bytes)
         if content is not None:

@@ -86,7 +86,8 @@ class Gaps:
                 self._change(content.id, overlay, overlay.cut(size_bytes), may_wait=True)
 
     def save(self, content: Content) -> None:
-        """Writes down a cut that the store did not take. Call before the spool file is changed."""
+        """Writes down a cut that the store did not take. Call before bytes are written, or the spool file
+        grows."""
         if content.overlay is not None:
             change_gaps(self._tree, content.id, content.overlay, ())
 

@@ -48,6 +48,28 @@ def test_a_cut_takes_effect_though_the_journal_does_not_take_it_yet(world: World
     assert world.account.files() == {"/f": expected[:CUT]}
 
 
+@pytest.mark.parametrize("ends", ["killed", "grown", "closed"])
+def test_so_does_a_further_cut(world: World, ends: str) -> None:
+    number, expected = edited(world)
+    failed = fail_store(world, NoSpace("full"), times=2)
+    for cut in (NEAR_END + 2, CUT):
+        world.fs.ftruncate(number, cut)
+    assert len(failed) == 2
+    expected = expected[:CUT]
+    assert world.fs.read(number, 0, SIZE) == expected
+    if ends == "grown":
+        world.fs.ftruncate(number, SIZE)
+        expected += bytes(SIZE - CUT)
+    if ends == "closed":
+        world.close_file(number)
+        world.settle()
+        assert world.account.files() == {"/f": expected}
+    else:
+        world.restart()
+        [copy] = [f"/{name}" for name in world.names() if "recovered" in name]
+        assert world.get(copy) == expected
+
+
 @pytest.mark.parametrize("grow", ["write", "truncate", "near"])
 def test_what_is_cut_off_while_the_journal_is_full_never_comes_back(world: World, grow: str) -> None:
     number, expected = edited(world)
