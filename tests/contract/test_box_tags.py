@@ -98,7 +98,8 @@ def test_a_failure_is_tried_again(box: Tagged, action: FaultKind) -> None:
 def test_what_is_not_tagged_is_made_all_the_same_and_told(
     box: Tagged, caplog: pytest.LogCaptureFixture, status: int, calls: int
 ) -> None:
-    refusal = FaultRule(route="files/update", action=FaultKind.REPLY, status=status, body="{}", count=9)
+    said = {"code": "forbidden"}
+    refusal = FaultRule(route="files/update", action=FaultKind.REPLY, status=status, body=said, count=9)
     box.sandbox.set_faults([refusal])
     file = put_file(box.backend, f"/bare{status}", b"1")
     assert (box.tags(file), box.calls()) == ([], calls)

@@ -20,8 +20,6 @@ ASK = "GET files/:id/content"
 FETCH = "GET download"
 ADDRESSES_KEPT = 256
 """Files being read at once; an address more costs one request."""
-SPENT = frozenset({401, 403, 404, 410})
-"""How a signed address says that it has expired. What is gone, or not to be read, the API says itself."""
 ADDRESSES_TRIED = 3
 """For one read: the first may be an old one, and the next made out with a token that has just expired."""
 NOT_READY_S = 1.0
@@ -73,7 +71,7 @@ class Downloads:
         started_s = self._clock.now_s()
         try:
             response = self._fetch(address, window, take)
-            if response.status not in SPENT and not (is_old and response.is_fault):
+            if not _is_spent(response) and not (is_old and response.is_fault):
                 return _body(response, file, window.length)
         except (Offline, ServerFault) as error:
             self._forget(file, address)
@@ -134,6 +132,12 @@ class Downloads:
 def _range(window: Window) -> dict[str, str]:
     last = window.offset + window.length - 1
     return {"Range": f"bytes={window.offset}-{last}", "Accept-Encoding": "identity"}
+
+
+def _is_spent(response: Response) -> bool:
+    """Whether an address is refused, as one that has expired is: whatever a host says with that, what is gone
+    or not to be read the API says itself. Too many requests (429) and a range (416) are of another kind."""
+    return 400 <= response.status < 500 and response.status not in (416, 429) and not response.is_fault
 
 
 def _body(response: Response, file: File, length: int) -> bytes:

@@ -103,14 +103,16 @@ def code_of(response: Response) -> str:
 
 def is_foreign(response: Response) -> bool:
     """Whether something on the way answered. What an item or a session has against a call the service says
-    with a ``code``, in JSON. A bare 403 and its like may be the service's all the same; that something is
-    gone, or in the way, it never says without a word."""
+    with a ``code``, in JSON. A bare 403 or 405 may be the service's all the same, and that a token lacks a
+    scope it says as OAuth does; that something is gone, or in the way, it never says without a word."""
     status = response.status
     if response.is_foreign:
         return True
     if not 400 <= status < 500 or status in _WITHOUT_CODE or code_of(response):
         return False
-    return status in (404, 409, 410) or bool(response.body.strip())
+    if status == 403 and body_of(response).get("error") == "insufficient_scope":  # RFC 6750, 3.1
+        return False
+    return status not in (403, 405) or bool(response.body.strip())
 
 
 def body_of(response: Response) -> Mapping[str, Any]:

@@ -129,7 +129,8 @@ _PLAIN: dict[int, type[MountfsError]] = {
     431: RequestTooBig,
 }
 """What a status says without an error in JSON. Any other one is no word of the service, which has none but
-those and 403, 409 and 422, with JSON (HTTP documentation, error handling): a proxy or a portal answers."""
+those and 403, 409 and 422, with a tag in JSON (HTTP documentation, error handling): a proxy or a portal
+answers."""
 
 
 _MOST_TAGS = 8
@@ -200,7 +201,7 @@ def from_response(response: Response, route: str, *prefix: str) -> MountfsError:
         return ServerFault(f"{route}: HTTP {status} (request {request_id})", response.retry_after_s)
     if status in (401, 403, 409, 422):
         error = error_in(response)
-        if error is not None:
+        if isinstance(error, Mapping) and tags_of(error)[0]:  # others have errors in JSON as well
             return _with_user_message(from_union(error, route, *prefix), response)
     # The service itself sends no redirects: a portal of the local network answers in its place.
     kind = Offline if status < 400 else _PLAIN.get(status, ServerFault)

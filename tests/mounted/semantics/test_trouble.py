@@ -189,9 +189,10 @@ def test_s_down_a_known_account_is_mounted_though_the_far_side_is_silent(
     ("status", "body"),
     [
         *((status, "<!DOCTYPE html><title>Welcome to the hotel</title>") for status in (200, 401, 404)),
-        *((status, None) for status in (404, 409, 410)),
+        *((status, None) for status in (404, 409, 410, 451)),
         *((status, "blocked by policy") for status in (200, 403, 404, 409, 451)),
         (404, {"message": "no Route matched with those values"}),
+        (403, {"error": "Forbidden"}),
     ],
 )
 def test_s_down_the_page_of_a_portal_is_trouble_and_nothing_else(

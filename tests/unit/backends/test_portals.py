@@ -13,7 +13,7 @@ from mountfs.backends.box.entries import Revision
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
-from mountfs.errors import NotFound, NotSignedIn, ServerFault, Transient
+from mountfs.errors import Forbidden, MountfsError, NotFound, NotSignedIn, ServerFault, Transient
 from mountfs.model.entry import File, Place
 from mountfs.model.order import Delete, MakeFolder, Move
 from mountfs.model.path import RemotePath
@@ -78,6 +78,13 @@ BARE: dict[str, Reply] = {
     "409 empty": answer(409),
     "410 empty": answer(410),
     "451 text": answer(451, b"unavailable for legal reasons"),
+    "407 empty": answer(407),
+    "451 empty": answer(451),
+    **{
+        f"{status} of a gateway's {error}": json_answer({"error": error}, status)
+        for status in (403, 409)
+        for error in ("Forbidden", {"code": 403, "message": "no"})
+    },
 }
 
 
@@ -87,6 +94,28 @@ def test_what_lacks_the_services_own_words_is_no_answer_of_it(
     connect: Callable[[str], Any], name: str, reply: str
 ) -> None:
     _is_no_answer(connect, name, BARE[reply])
+
+
+OWN_WORDS: dict[str, Reply] = {
+    "code": json_answer({"type": "error", "status": 403, "code": "something_new"}, 403),
+    "OAuth": json_answer({"error": "insufficient_scope", "error_description": "needs more"}, 403),
+    "none": answer(403),
+}
+
+
+@pytest.mark.parametrize("reply", OWN_WORDS)
+@pytest.mark.parametrize("name", CALLS)
+def test_what_box_refuses_is_refused_whichever_way_it_says_so(name: str, reply: str) -> None:
+    """A scope that the token lacks it tells as OAuth does (RFC 6750, 3.1), or with a header alone."""
+    with Script(OWN_WORDS[reply]) as server:
+        backend = BoxBackend(BoxSettings(server.url, server.url), Tokens(), FakeClock())
+        try:
+            outcome = CALLS[name](backend)
+        except MountfsError as error:
+            outcome = Done((error,))
+        assert isinstance(outcome, Done)
+        assert [type(each) for each in outcome.outcomes] == [Forbidden]
+    backend.close()
 
 
 REMOVALS = ("remove", "remove folder")

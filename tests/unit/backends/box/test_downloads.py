@@ -57,7 +57,7 @@ def test_a_token_that_expires_meanwhile_is_replaced_before_another_address_is_na
     ]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 410])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 409, 410, 412, 413, 423, 451])
 def test_a_host_that_refuses_each_address_is_a_fault_of_the_service(connect: Connect, status: int) -> None:
     """It says nothing of the credentials, of what the account may read, or of whether the file is there."""
     with Script(*[named(1), answer(status)] * 5) as server:
