@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from mountfs.backends import checked
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response
-from mountfs.errors import MountfsError, NotSignedIn, ServerFault
+from mountfs.errors import MountfsError, NotSignedIn, ServerFault, Transient
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -30,13 +30,18 @@ class Endpoint:
 
     def ask(self, http: HttpClient, form: Mapping[str, str], what: str, *, is_read: bool = False) -> Response:
         """The reply 200 to *form*, of which *what* is presented. NotSignedIn when it, or the application, is
-        refused. *is_read*: the form may be sent twice; *http* must carry no tokens of its own."""
+        refused; else Transient. *is_read*: the form may be sent twice; *http* must carry no tokens of its
+        own."""
         body = urlencode(form).encode()
         response = http.exchange(Request("POST", self.url, self.route, _FORM, body, is_read=is_read))
-        if response.status in (400, 401, 403):
+        status = response.status
+        # RFC 6749, 5.2: a refusal is 400 or 401. With another status it is one if it names its error.
+        if status in (400, 401) or (status == 403 and _text(_reply(response).get("error"))):
             raise NotSignedIn(self._refusal(response, what))
-        if response.status != 200:
-            raise self.failure(response, self.route)
+        if status != 200:
+            error = self.failure(response, self.route)
+            # A proxy that blocks is no word on what is presented.
+            raise error if isinstance(error, Transient) else ServerFault(str(error))
         return response
 
     def _refusal(self, response: Response, what: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -17,7 +17,7 @@ from mountfs.backends.http import HttpClient
 from mountfs.clock import SystemClock
 from mountfs.errors import NotSignedIn, ServerFault
 from tests.doubles.person import Person
-from tests.unit.backends.scripted import Script, json_answer
+from tests.unit.backends.scripted import Script, answer, json_answer
 
 VERIFIER = "v" * 64
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
@@ -120,3 +120,28 @@ def test_a_grant_without_a_refresh_token_is_none(http: HttpClient) -> None:
             dropbox.redeem(http, server.url, "key", "code", VERIFIER, None)
         with pytest.raises(ServerFault, match="no refresh token"):
             box.redeem(http, server.url, "c", "s", "code")
+
+
+REFRESHES: dict[str, Callable[[HttpClient, str], object]] = {
+    "dropbox": lambda http, url: dropbox.refresh_access_token(http, url, "r", "key"),
+    "box": lambda http, url: box.refresh(http, f"{url}/t", *KEYS, "r"),
+    "box, for itself": lambda http, url: box.client_credentials(http, f"{url}/t", *KEYS, "user", "1"),
+}
+
+
+@pytest.mark.parametrize("body", [b"", b"blocked by policy", b'{"message": "no"}'])
+@pytest.mark.parametrize("status", [403, 404, 405, 409, 410, 413, 451])
+@pytest.mark.parametrize("refresh", REFRESHES)
+def test_what_no_token_endpoint_says_refuses_no_credentials(
+    http: HttpClient, refresh: str, status: int, body: bytes
+) -> None:
+    """RFC 6749, 5.2: a refusal is 400, or 401, and names its error."""
+    with Script(answer(status, body)) as server, pytest.raises(ServerFault):
+        REFRESHES[refresh](http, server.url)
+
+
+@pytest.mark.parametrize("refresh", REFRESHES)
+def test_a_refusal_that_names_its_error_counts_with_403_as_well(http: HttpClient, refresh: str) -> None:
+    refusal, told = json_answer({"error": "unauthorized_client"}, 403), "the application is not allowed"
+    with Script(refusal) as server, pytest.raises(NotSignedIn, match=told):
+        REFRESHES[refresh](http, server.url)
