@@ -3,7 +3,7 @@
 MountfsError
 ├── Refused               the answer is no, and asking again gives the same answer
 │   ├── NotFound  AlreadyExists  NotADirectory  IsADirectory  DirectoryNotEmpty
-│   ├── Forbidden (Locked: by somebody, for a time)
+│   ├── Forbidden (Locked: by somebody, for a time; Unexplained: by whom?)
 │   ├── NotExecutable  NotSignedIn  NotPermitted  NotSupported
 │   ├── ReadOnly (ShuttingDown)
 │   ├── NameNotAllowed  NameTooLong  InvalidArgument  BadHandle  CrossDevice
@@ -77,6 +77,10 @@ class Forbidden(Refused):
 
 class Locked(Forbidden):
     """Somebody has locked the file at the service: nobody else may write to it until it is unlocked."""
+
+
+class Unexplained(Forbidden):
+    """A no without a reason: the service's own, or that of something on the way."""
 
 
 class NotExecutable(Refused):

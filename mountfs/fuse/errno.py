@@ -16,6 +16,7 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     errors.DirectoryNotEmpty: errno.ENOTEMPTY,
     errors.Forbidden: errno.EACCES,
     errors.Locked: errno.EACCES,
+    errors.Unexplained: errno.EACCES,
     errors.NotExecutable: errno.EACCES,
     errors.NotSignedIn: errno.EACCES,
     errors.NotPermitted: errno.EPERM,

@@ -167,6 +167,17 @@ def test_an_account_that_is_refused_is_for_a_person_to_mend_also_where_it_is_kno
     assert done.returncode == EXIT_FOR_A_PERSON
 
 
+@pytest.mark.parametrize("route", ["users/get_current_account", "files/*"])
+def test_what_a_proxy_may_have_said_keeps_no_unit_from_starting_again(place: Place, route: str) -> None:
+    place.sandbox.faults({"route": route, "action": "reply", "status": 400, "body": "Bad Request"})
+    try:
+        done = mountfs(*place.order("work:/sub", "<MNT>"))
+    finally:
+        place.sandbox.faults()
+    assert "HTTP 400: Bad Request" in done.stderr
+    assert done.returncode == 1
+
+
 def test_a_journal_that_is_none_is_told_and_left_alone(place: Place) -> None:
     mount = RealMount(place.folder, place.sandbox)
     with mount:

@@ -28,6 +28,7 @@ from mountfs.errors import (
     Throttled,
     TooLarge,
     Transient,
+    Unexplained,
 )
 
 NAME_IN_USE = "item_name_in_use"
@@ -161,6 +162,8 @@ def from_response(response: Response, where: str) -> MountfsError:
     if is_held_by_link(response):
         return NameNotAllowed(f"{where}: a web link of Box, which a mount does not show, has this name")
     kind = CLASS_OF.get(code) or CLASS_OF_STATUS.get(status, Refused)
+    if status == 403 and not response.body.strip():
+        kind = Unexplained
     message = f"{where}: {code or f'HTTP {status}'}{_explained(response)}"
     if issubclass(kind, Transient):
         return kind(message, response.retry_after_s)

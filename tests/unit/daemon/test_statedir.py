@@ -17,7 +17,19 @@ import pytest
 from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.places.holders import holder_of
 from daemon.places.statedir import Slot, StateDir
-from mountfs.errors import NotSignedIn, Offline
+from mountfs.errors import (
+    Forbidden,
+    MountfsError,
+    NoSpace,
+    NotPermitted,
+    NotSignedIn,
+    Offline,
+    Refused,
+    RequestTooBig,
+    TooLarge,
+    TransferLimit,
+    Unexplained,
+)
 from mountfs.model.entry import Account
 from mountfs.tree.peek import Holding
 from tests.fakes.accountdisk import account_in
@@ -278,3 +290,23 @@ def test_a_file_system_without_locks_is_told_and_costs_no_descriptor(
     with pytest.raises(Failure, match=f"{tmp_path}/.*/slot-0/lock: cannot be locked: No locks available"):
         state.take_slot(ACCOUNT)
     assert len(os.listdir("/proc/self/fd")) == opened
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        *((error, 2) for error in (Forbidden, NotSignedIn, NotPermitted)),
+        *((error, 1) for error in (Unexplained, Refused, TooLarge, NoSpace, TransferLimit, RequestTooBig)),
+    ],
+)
+def test_the_service_manager_starts_no_mount_again_that_the_service_refuses_in_so_many_words(
+    tmp_path: Path, error: type[MountfsError], code: int
+) -> None:
+    """What something on the way may have said, or a limit that passes, is asked for again."""
+
+    def ask() -> Account:
+        raise error("no")
+
+    with pytest.raises(Failure, match="remote 'work': no") as told:
+        StateDir(tmp_path).identify("work", "credentials", ask)
+    assert told.value.exit_code == code

@@ -27,6 +27,7 @@ from mountfs.errors import (
     SessionLost,
     Throttled,
     TooLarge,
+    Unexplained,
 )
 
 
@@ -49,6 +50,7 @@ def reply(status: int, code: str | None = None, wait_s: float | None = None, **m
         (403, "access_denied_insufficient_permissions", Forbidden),
         (403, "operation_limit_exceeded", Forbidden),
         (403, "access_denied_item_locked", Locked),
+        (403, None, Unexplained),
         (404, "trashed", NotFound),
         (404, None, NotFound),
         (409, "item_name_in_use", Conflict),
