@@ -17,7 +17,7 @@ from pathlib import Path
 from daemon.config.settings import AccountRemote
 from daemon.control.status import Stray, Trouble, in_bytes, plural
 from daemon.core import Core, Foundation, Places, Settings, build, is_acknowledged, lay
-from daemon.failure import EXIT_FOR_A_PERSON, Failure, exit_code_of
+from daemon.failure import Failure
 from daemon.places.monthledger import MonthLedger
 from daemon.places.statedir import Slot, StateDir
 from daemon.process.adoption import adopt
@@ -29,18 +29,18 @@ from daemon.process.mounted import Parts, RunningAccount
 from daemon.process.options import file_system_options, fuse_options
 from daemon.process.otherversion import is_spent, take_slot
 from daemon.process.run import MountPlan
+from daemon.process.topfolder import look_at_top
 from daemon.process.transportcalls import TransportCalls
 from daemon.process.worker import Worker, waker_of
 from daemon.signin.identity import identity_mark
 from daemon.upkeep.pinner import Pinner
 from daemon.upkeep.pins import PINS
 from mountfs.clock import SystemClock, boot_id
-from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
+from mountfs.errors import Internal, MountfsError, NoSpace, Refused
 from mountfs.fuse.kernel import drops_pages
 from mountfs.fuse.timing import Timing
-from mountfs.model.entry import NS_PER_S, Account, Entry, Folder, Place
+from mountfs.model.entry import NS_PER_S, Account, Entry
 from mountfs.model.logevent import LogEvent
-from mountfs.model.path import ROOT
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.inherited import take_cache
 from mountfs.spool.ahead import AHEAD_FILES
@@ -86,7 +86,7 @@ def assemble(
         connection.mounted(account)
         top: Entry | None = None
         if introduction.is_made:
-            top = _look_at_root(backend, plan, patience_s)
+            top = look_at_top(backend, plan.spec, patience_s, lambda: state.pending(account.key).count > 0)
         else:
             LOG.warning("%s: the service does not answer; what is known of it is mounted", plan.spec.name)
         slot = take_slot(state, account)
@@ -364,36 +364,3 @@ def _answered(core: Core, follows: Worker) -> None:
     core.filler.answered()
     if core.follower.answered():
         follows.wake()
-
-
-def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -> Entry | None:
-    """The top of the mount as the service has it; it must be a folder that we may see. Failure.
-
-    None while the service does not answer: the top is taken on trust, a restart needs no network.
-    """
-    subdir = plan.spec.subdir
-
-    def look() -> Entry | None:
-        if not subdir.is_root:
-            return backend.stat(Place(subdir))
-        try:
-            backend.latest_cursor()  # the cheapest question that a wrong path_root makes fail
-        except Transient:
-            raise
-        except MountfsError:  # where that alone is refused, what others change is seen late, and no more
-            backend.list_page(ROOT, backend.root_id, None)
-        return None
-
-    try:
-        entry = look() if patience_s is None else briefly(look, patience_s)
-    except NotFound:
-        what = f"{plan.spec.name}:{subdir} does not exist; make the folder first"
-        raise Failure(what, EXIT_FOR_A_PERSON) from None
-    except Transient as error:
-        LOG.warning("%s:%s is mounted unseen: %s", plan.spec.name, subdir, error)
-        return None
-    except MountfsError as error:
-        raise Failure(f"{plan.spec.name}:{subdir} cannot be listed: {error}", exit_code_of(error)) from error
-    if not subdir.is_root and not isinstance(entry, Folder):
-        raise Failure(f"{plan.spec.name}:{subdir} is a file; name a folder", EXIT_FOR_A_PERSON)
-    return entry

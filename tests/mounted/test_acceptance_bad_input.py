@@ -153,6 +153,22 @@ def test_a_folder_that_cannot_be_mounted_is_for_a_person_to_mend(place: Place, s
     assert mountfs(*place.order(spec, "<MNT>")).returncode == EXIT_FOR_A_PERSON
 
 
+def test_a_folder_that_another_mount_has_yet_to_make_is_asked_for_again(place: Place) -> None:
+    """Both units start with the machine; the folder is in the journal that the other one takes over."""
+    (place.folder / "below").mkdir()
+    with RealMount(place.folder, place.sandbox) as mount:
+        mount.start()
+        place.sandbox.faults({"route": "files/create_folder*", "action": "reply", "status": 503})
+        try:
+            (mount.path / "coming").mkdir()
+            done = mountfs(*place.order("work:/coming", "<DIR>/below"))
+        finally:
+            place.sandbox.faults()
+        assert "work:/coming does not exist" in done.stderr
+        assert done.returncode == 1
+        assert mount.terminate() == 0
+
+
 def test_an_account_that_is_refused_is_for_a_person_to_mend_also_where_it_is_known(place: Place) -> None:
     """It is an answer, as that credentials are refused is one."""
     with RealMount(place.folder, place.sandbox) as mount:
