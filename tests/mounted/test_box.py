@@ -133,38 +133,6 @@ def test_what_a_viewer_may_not_change_is_kept_and_holds_up_nothing_else(
 
 
 LARGE_BYTES = 25 * MB
-LARGE_PARTS = 3
-
-SINGLE_SESSION = {
-    "rsync": "rsync -a $W/film film",
-    "a download": "cp $W/film film.part; mv film.part film",
-    "a name changed at once": "cp $W/film fim; mv fim film",
-    "over a file": "echo old > film; cp $W/film film",
-    "in a new folder": "mkdir d; cp $W/film d/film",
-    "in a new folder that is renamed": "mkdir tmp; cp $W/film tmp/film; mv tmp d",
-    "in a folder that is renamed": "mv known d; cp $W/film d/film",
-    "in a folder where a file was": "rm file; mkdir file; cp $W/film file/film",
-    "in a folder that was made again": "rmdir empty; mkdir empty; cp $W/film empty/film",
-}
-
-
-@pytest.mark.parametrize("command", SINGLE_SESSION.values(), ids=SINGLE_SESSION)
-def test_a_large_file_takes_one_session_whatever_is_done_around_it(corner: Corner, command: str) -> None:
-    film = corner.work / "film"
-    film.write_bytes(os.urandom(LARGE_BYTES))  # else the service copies what it has of the last one
-    corner.run("mkdir known empty; echo 1 > known/old; echo 2 > file")
-    corner.settle()
-    corner.far_side.reset_log()
-    corner.run(command)
-    corner.settle()
-    box = box_of(corner)
-    assert box.statuses("sessions/create.*") == [201]
-    assert box.statuses("sessions/part") == [200] * LARGE_PARTS
-    assert box.sessions() == []
-    assert corner.arrived() == corner.seen()
-    assert {path for path, entry in corner.there().items() if entry["kind"] == "folder"} == {
-        str(path.relative_to(corner.path)) for path in corner.path.rglob("*") if path.is_dir()
-    }
 
 
 def test_a_large_file_that_is_removed_with_its_new_folder_leaves_nothing(corner: Corner) -> None:
