@@ -68,8 +68,8 @@ def test_small_files_take_a_request_each_and_a_large_one_a_session(
     tmp_path: Path, box: BoxProcess, real_mount: RealMount
 ) -> None:
     box.switches(pending_commits=2)
-    # A part that takes a moment, as on a real line: what is sent side by side then shows.
-    box.faults({"route": PARTS, "action": "stall", "stall_s": 0.1})
+    # The first part takes far longer than another one to be sent: what is sent side by side then shows.
+    box.faults({"route": PARTS, "action": "stall", "stall_s": 5, "count": 1})
     source = tree(tmp_path / "src")
     box.reset_log()
     subprocess.run(["cp", "-r", f"{source}/.", real_mount.path], check=True)
