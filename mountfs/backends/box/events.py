@@ -200,6 +200,10 @@ class Events:
                 return None
             self._server = None
             raise
+        except ServerFault:  # what is no word of the API may be one of this server's
+            self._server = None
+            self._page(cursor, 1)  # is it the position that is refused?
+            raise
         if response.status != 200:
             self._server = None
             error = from_response(response, LONGPOLL)

@@ -128,14 +128,28 @@ def test_a_server_that_cannot_be_reached_lets_nobody_wait(
                 backend.wait_for_changes("1", 60.0)
 
 
+REFUSED_WAITS = {
+    "400": answer(400),
+    "403 with text": answer(403, b"no such channel"),
+    "404": answer(404),
+    "410": answer(410),
+    "a page": answer(404, b"<html>", Content_Type="text/html"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSED_WAITS)
 @pytest.mark.parametrize(("reply", "kind"), [(page(), ServerFault), (answer(400), Conflict)])
 def test_a_refused_wait_is_told_from_a_refused_position(
-    connect: Connect, reply: Reply, kind: type[Exception]
+    connect: Connect, refusal: str, reply: Reply, kind: type[Exception]
 ) -> None:
+    """The server is not the API, and has words of its own; whatever they are, it is not asked again."""
     with Script(answer(500)) as server:
-        play(server, realtime(server), answer(400), reply)
+        backend = connect(server.url)
+        play(server, realtime(server), REFUSED_WAITS[refusal], reply)
         with pytest.raises(kind):
-            connect(server.url).wait_for_changes("1", 30.0)
+            backend.wait_for_changes("1", 30.0)
+        play(server, realtime(server), word("new_change"))
+        assert backend.wait_for_changes("1", 30.0)
 
 
 def test_positions_are_opaque(connect: Connect) -> None:
