@@ -62,7 +62,7 @@ class Opener:
         try:
             if size_bytes or handle.file.size_bytes:
                 handle.file.truncate(size_bytes, is_closed=True)
-            with suppress(*(MACHINE_TROUBLE if handle.file.writers > 1 else ())):  # the next close tells it
+            with suppress(*MACHINE_TROUBLE):  # of a draft that was there already: its close tells it, or did
                 handle.file.flush()
         finally:
             with suppress(*MACHINE_TROUBLE):  # it is closed, and is to be sent: that is tried again

@@ -73,3 +73,20 @@ def test_so_it_does_where_somebody_has_it_open_to_write(world: World, failing: i
     world.close_file(number)
     world.settle()
     assert world.account.files() == {"/f": expected}
+
+
+def test_so_it_does_where_a_close_before_it_failed(world: World) -> None:
+    world.theirs("/f", BODIES["small"])
+    number = world.open("/f", os.O_RDWR)
+    world.fs.write(number, 0, b"ours")
+    failed = fail_store(world, NoSpace("full"), times=5)
+    for end in (world.fs.flush, world.fs.release):
+        with pytest.raises(NoSpace):
+            end(number)
+    before = len(failed)
+    world.fs.truncate("/f", 5)
+    assert len(failed) > before
+    vars(world.core.tree.store).pop("end")
+    assert world.get("/f") == b"ours4"
+    world.settle()
+    assert world.account.files() == {"/f": b"ours4"}
