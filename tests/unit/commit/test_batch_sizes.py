@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
@@ -46,6 +47,7 @@ CASES = [
 ]
 
 
+@cache
 def best_s(case: Case) -> float:
     """When the last job can have ended, by dynamic programming over the ends of batches."""
     ends = sorted({round(case.files * part / PARTS) for part in range(PARTS + 1)})
