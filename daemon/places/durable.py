@@ -44,8 +44,8 @@ def _put(path: Path, text: str, mode: int) -> None:
             file.flush()
             if path.exists():
                 owner = path.stat()
-                # Without the right to give it to the old owner it is ours, and private.
-                with suppress(PermissionError):
+                # Where it cannot be given to the old owner it is ours, and private.
+                with suppress(OSError):
                     os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
                     os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())

@@ -209,11 +209,13 @@ class Adoption:
 
     def _remove_folders(self) -> None:
         """Folders that they removed are removed here, but for those in which ours shows something: they had
-        not heard of that, or it is still to be sent. Inner ones were taken after those above them."""
+        not heard of that, or it is still to be sent, or they had removed it and ours has not heard of that,
+        which nothing tells apart. Inner ones were taken after those above them."""
         for theirs, ours in reversed(self._removed):
             load_children(self._tree, ours)
             if ours.part.children:
-                self._tree.notice(path_of(ours), "not removed: another mount has something in it")
+                told = "another mount was to remove it: it stays, for something in it is still known here"
+                self._tree.notice(path_of(ours), told)
             elif ours.pending is None:
                 self._tree.touch(ours)
                 after = replace(ours.state, parent=None, mtime_ns=None, refusal=theirs.state.refusal)

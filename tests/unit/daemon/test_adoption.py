@@ -534,7 +534,30 @@ def test_a_folder_that_they_removed_stays_where_ours_knows_of_a_file_that_they_h
     ours.settle()
     assert ours.remote() == ours.tree() == expected
     assert ours.pending() == []
-    assert ours.notices() == ["not removed: another mount has something in it"] * 2
+    told = "another mount was to remove it: it stays, for something in it is still known here"
+    assert ours.notices() == [told] * 2
+
+
+def test_a_folder_that_they_emptied_and_removed_stays_where_ours_had_not_heard_of_that(
+    estate: Estate,
+) -> None:
+    """Nothing tells it from one whose file they never heard of, which must not be hidden. It is told of, and
+    a second removal takes it."""
+    estate.account.write("/d/f", b"1")
+    ours, theirs = estate.ours, estate.theirs
+    for world in (ours, theirs):
+        assert world.names("/d") == {"f"}
+    theirs.fs.unlink("/d/f")
+    theirs.settle()
+    theirs.fs.rmdir("/d")
+    ours = estate.take_over()
+    ours.follow()
+    ours.settle()
+    assert ours.remote() == ours.tree() == {"/d": None}
+    assert len(ours.notices()) == 1
+    ours.fs.rmdir("/d")
+    ours.settle()
+    assert ours.remote() == ours.tree() == {}
 
 
 @pytest.mark.parametrize("is_refused", [False, True], ids=["took effect", "refused"])
