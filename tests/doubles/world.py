@@ -19,7 +19,6 @@ from mountfs.filesystem import FileSystem
 from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend, BackendLimits, Clock, Disk
-from mountfs.spool.disk import RealDisk
 from mountfs.spool.quota import Quota
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.word import word_of
@@ -28,6 +27,7 @@ from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount
 from tests.fakes.clock import FakeClock
 from tests.fakes.ending import ClockedEnding
+from tests.fakes.unsynced import UnsyncedDisk, begin_journal, leave_unsynced
 
 HOST = "testhost"
 MIB = 1024 * 1024
@@ -64,7 +64,7 @@ class World:
         self.account = account or MemoryAccount(limits)
         self.memory = MemoryBackend(self.account)
         self.backend = FaultyBackend(backend or self.memory)
-        self.disk = disk or RealDisk()
+        self.disk = disk or UnsyncedDisk()
         self.boot_id = boot_id
         self.settings = settings or {}
         self.on_laid = on_laid
@@ -92,7 +92,9 @@ class World:
                 **self.settings,
             }
         )
+        begin_journal(self.places.store)
         foundation = lay(self.places, self.backend, self.clock, self.disk, settings)
+        leave_unsynced(foundation.tree.store)
         self.on_laid(foundation)
         self.core = build(foundation, self.places, self.backend, self.clock, self.disk, settings)
         self.fs = self.file_system(**self.options)
