@@ -11,6 +11,7 @@ from mountfs.model.entry import NS_PER_S
 from mountfs.tree.bases import is_attached
 from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.node import ROOT_ID, Node
+from mountfs.tree.noted import keeping
 from mountfs.tree.rowless import apply, is_found
 from mountfs.tree.tree import Tree
 
@@ -47,7 +48,7 @@ class Attributing:
         atime_ns = mtime_ns if kept.atime_ns is None else kept.atime_ns
         if atime_ns <= max(mtime_ns, kept.ctime_ns or mtime_ns) or now_ns - atime_ns >= DAY_NS:
             # Nothing is derived from it: it needs neither a transaction nor a listener.
-            node.state = node.state.keeping(replace(kept, atime_ns=now_ns))
+            node.state = keeping(node.state, replace(kept, atime_ns=now_ns))
 
     def set_xattrs(self, node: Node, xattrs: Mapping[str, bytes]) -> None:
         """Replaces all extended attributes of *node* by *xattrs*."""
@@ -65,7 +66,7 @@ class Attributing:
         if not is_attached(node):
             return
         kept = self._kept(node).changed(self._tree.clock.wall_ns(), atime_ns=atime_ns)
-        after = state.keeping(kept)
+        after = keeping(state, kept)
         if mtime_ns is None:
             self._note(node, kept)
             return
@@ -86,7 +87,7 @@ class Attributing:
         if node.is_saved:
             self._note(node, kept)
         else:
-            node.state = node.state.keeping(kept)  # the label of its file will say it
+            node.state = keeping(node.state, kept)  # the label of its file will say it
 
     def _note(self, node: Node, kept: Kept) -> None:
         """As ``_keep``, where nothing but mode, owner, access time and time of change is another."""
@@ -94,7 +95,7 @@ class Attributing:
             self._keep(node, kept)
 
     def _keep(self, node: Node, kept: Kept) -> None:
-        after = node.state.keeping(kept)
+        after = keeping(node.state, kept)
         if is_attached(node) and is_found(node):
             self._tree.change((node, after))
         else:

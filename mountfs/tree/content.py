@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mountfs.model.entry import File
-from mountfs.model.value import copying, value
+from mountfs.model.value import value
 from mountfs.tree.overlay import Overlay
 
 
@@ -60,20 +60,52 @@ class Content:
     overlay: Overlay | None = None
     twin: Twin | None = None
 
-    @copying(is_flushed=True, is_synced=False)
     def closed(self, size_bytes: int, mtime_ns: int) -> Content:
         """Closed with so many bytes: a crash finds them whole."""
-        raise NotImplementedError
+        return Content(
+            self.id,
+            self.spool,
+            size_bytes,
+            mtime_ns,
+            self.over,
+            is_flushed=True,
+            content_hash=self.content_hash,
+            session=self.session,
+            overlay=self.overlay,
+            twin=self.twin,
+        )
 
-    @copying(is_synced=True)
     def synced(self) -> Content:
         """The same bytes, which survive a power loss."""
-        raise NotImplementedError
+        return Content(
+            self.id,
+            self.spool,
+            self.size_bytes,
+            self.mtime_ns,
+            self.over,
+            self.is_flushed,
+            is_synced=True,
+            content_hash=self.content_hash,
+            session=self.session,
+            overlay=self.overlay,
+            twin=self.twin,
+        )
 
-    @copying()
     def uploaded(self, content_hash: str, session: str | None, twin: Twin | None) -> Content:
         """The same bytes, which are at the service."""
-        raise NotImplementedError
+        return Content(
+            self.id,
+            self.spool,
+            self.size_bytes,
+            self.mtime_ns,
+            self.over,
+            self.is_flushed,
+            self.is_synced,
+            content_hash,
+            session,
+            self.overlay,
+            twin,
+        )
 
     @property
     def is_whole(self) -> bool:

@@ -7,7 +7,23 @@ from itertools import islice
 
 from mountfs.tree.attributelog import AttributeLog
 from mountfs.tree.kept import Kept
-from mountfs.tree.node import Node
+from mountfs.tree.node import Node, State
+
+
+def keeping(state: State, kept: Kept) -> State:
+    """*state* with other attributes: ``dataclasses.replace`` at a fifth of its cost."""
+    return State(
+        state.parent,
+        state.name,
+        state.base_parent,
+        state.base,
+        state.content,
+        state.draft,
+        state.mtime_ns,
+        state.refusal,
+        state.flight,
+        kept,
+    )
 
 
 class Noted:
@@ -25,7 +41,7 @@ class Noted:
         if not self._log.add(node.id, kept):
             return False
         # Nothing is derived from them: it needs neither a transaction nor a listener.
-        node.state = node.state.keeping(kept)
+        node.state = keeping(node.state, kept)
         if node.id not in self._nodes:
             self._nodes[node.id] = node
             node.pins += 1
