@@ -27,7 +27,7 @@ _MODULES = {
     **dict.fromkeys(("cache", "pin", "unpin", "versions", "restore", "undelete"), "paths"),
     **dict.fromkeys(("retry", "export", "discard"), "parked"),
     **{name: name for name in ("login", "logout", "remotes", "mount", "fsck", "sandbox", "demo")},
-    **{name: name for name in ("attributes", "conflicts", "doctor", "pending", "status")},
+    **{name: name for name in ("attributes", "conflicts", "doctor", "pending", "rehearse", "status")},
     **dict.fromkeys(("pause", "resume", "bwlimit"), "steer"),
     **dict.fromkeys(("mount-helper", "umount-helper"), "mounthelper"),
     **dict.fromkeys(("completion", "manual"), "completion"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -19,27 +18,15 @@ from daemon.cli.context import Context
 from daemon.cli.demoreadback import ReadBack, read_back
 from daemon.cli.demoservices import BOX, DROPBOX, SERVICES, DemoService
 from daemon.cli.demotree import TreeSize, files_below, hash_of, make_tree
+from daemon.cli.ownmount import OwnMount
 from daemon.cli.screen import StatusLine
-from daemon.control.client import Client, all_mounts, last_of
-from daemon.control.protocol import (
-    Progress,
-    Settled,
-    StatusReply,
-    StatusRequest,
-    Stopped,
-    StopRequest,
-    WaitRequest,
-)
 from daemon.control.status import in_bytes, plural
 from daemon.failure import Failure
 from daemon.printable import printable
 from daemon.process.embedded import EmbeddedSandbox, Listening, addresses_of, check_installed
-from daemon.process.mountpoint import check_fuse, detach
+from daemon.process.mountpoint import check_fuse
 
 MIB = 1024 * 1024
-COMMIT_TIMEOUT_S = 600.0
-NEWS_S = 5.0
-"""How often progress is printed where there is no terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,76 +87,38 @@ def _mounted(
     context: Context, service: DemoService, workplace: Path, sandbox: Listening, size: TreeSize
 ) -> Result:
     """Mounts, copies, compares and unmounts; whatever happens, no mount is left behind."""
-    mountpoint = (workplace / "mnt").resolve()
-    mountpoint.mkdir()
-    _mount(service, workplace, sandbox, mountpoint)
-    try:
-        client = Client.at(mountpoint)
-        result = _copy(context, client, workplace / "source", mountpoint, size)
-        _say("reading it back through the service's API")
-        _compare(service, read_back(service.name, sandbox.url, sandbox.token), workplace / "source")
-        _say("unmounting")
-        _unmount(client)
-    finally:
-        if mountpoint in all_mounts():
-            detach(mountpoint)
-    return result
-
-
-def _mount(service: DemoService, workplace: Path, sandbox: Listening, mountpoint: Path) -> None:
     config = workplace / "mountfs.toml"
     config.touch(mode=0o600)
     keys = {"type": service.name, "access_token": sandbox.token, **addresses_of(service.name, sandbox.url)}
     config.write_text("[remotes.demo]\n" + "".join(f'{key} = "{value}"\n' for key, value in keys.items()))
     _say(f"mounting the sandbox at {sandbox.url}")
-    order = [sys.executable, "-P", "-m", "daemon.cli", "--config", str(config), "mount", "--background"]
-    order += ["-o", f"state_dir={workplace / 'state'}", "demo:", str(mountpoint)]
-    done = subprocess.run(order, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        reason = done.stderr.strip().removeprefix("mountfs: ") or f"mount exited with {done.returncode}"
-        raise Failure(reason)
+    with OwnMount(workplace, config, "demo:") as mount:
+        result = _copy(context, mount, workplace / "source", size)
+        _say("reading it back through the service's API")
+        _compare(service, read_back(service.name, sandbox.url, sandbox.token), workplace / "source")
+        _say("unmounting")
+        mount.unmount()
+    return result
 
 
-def _copy(context: Context, client: Client, source: Path, mountpoint: Path, size: TreeSize) -> Result:
-    before = _calls(client)
+def _copy(context: Context, mount: OwnMount, source: Path, size: TreeSize) -> Result:
+    before = mount.calls()
     started_s = time.monotonic()
     with StatusLine(context.err) as line:
         _say("cp -r into the mount")
         line.show("copying")
         copy = subprocess.run(
-            ["cp", "-r", f"{source}/.", str(mountpoint)], capture_output=True, text=True, check=False
+            ["cp", "-r", f"{source}/.", str(mount.mountpoint)], capture_output=True, text=True, check=False
         )
         if copy.returncode:
             raise Failure(f"cp failed: {' '.join(copy.stderr.split())[:300]}")
         copy_s = time.monotonic() - started_s
         _say(f"cp is done after {copy_s:.1f} s; waiting until all is committed")
-        _await_commits(client, line)
+        mount.settle(line, _say)
     committed_s = time.monotonic() - started_s
-    after = _calls(client)
+    after = mount.calls()
     calls = {route: count - before.get(route, 0) for route, count in after.items()}
     return Result(size, copy_s, committed_s, {route: count for route, count in calls.items() if count > 0})
-
-
-def _await_commits(client: Client, line: StatusLine) -> None:
-    spoken_s = time.monotonic()
-    for reply in client.ask(WaitRequest("/", COMMIT_TIMEOUT_S)):
-        if isinstance(reply, Progress):
-            news = f"{plural(reply.pending, 'change')} pending, {in_bytes(reply.size_bytes)}"
-            line.show(news)
-            if not line.is_shown and time.monotonic() - spoken_s >= NEWS_S:
-                spoken_s = time.monotonic()
-                _say(news)
-        elif isinstance(reply, Settled):
-            if reply.failed:
-                raise Failure(f"not committed: {reply.failed[0].path}: {reply.failed[0].reason}")
-            if reply.pending:
-                raise Failure(
-                    f"{plural(reply.pending, 'change')} not committed after {COMMIT_TIMEOUT_S:.0f} s"
-                )
-
-
-def _calls(client: Client) -> Mapping[str, int]:
-    return last_of(client.ask(StatusRequest()), StatusReply, "the demonstration").status.account.calls
 
 
 def _compare(service: DemoService, account: ReadBack, source: Path) -> None:
@@ -184,12 +133,6 @@ def _compare(service: DemoService, account: ReadBack, source: Path) -> None:
             raise Failure(
                 f"{plural(len(wrong), 'file')} with other contents on the service, such as {wrong[0]}"
             )
-
-
-def _unmount(client: Client) -> None:
-    for reply in client.ask(StopRequest(), until_closed=True):
-        if isinstance(reply, Stopped) and reply.pending:
-            raise Failure(f"{plural(reply.pending, 'change')} left over after the drain")
 
 
 def _table(service: DemoService, result: Result) -> Table:

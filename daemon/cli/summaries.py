@@ -23,6 +23,7 @@ SUMMARIES = {
     "pause": "Send and commit nothing more, in one mount or in all, until `mountfs resume` or the end...",
     "pending": "List what is not committed at or below PATH, or in all mounts: how far each change is,...",
     "pin": "Keep PATH, a file or a folder with all below it, on this machine; without PATH, tell...",
+    "rehearse": "Try an account in earnest before you trust it with files.",
     "remotes": "List the configured accounts: how each is signed in, and whether something is pending...",
     "restore": "Make a former version of a file the present one; `mountfs versions` lists them.",
     "resume": "Go on with what `mountfs pause` stopped, in one mount or in all.",

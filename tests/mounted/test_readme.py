@@ -74,6 +74,9 @@ RUN_ELSEWHERE = {
     "make soak": "tests/mounted/test_readme.py::test_make_runs_the_long_programs_in_their_shortest_form",
     "pip install .": "tests/unit/test_packaging.py::test_what_pip_installs_runs",
     "pip install '.[sandbox]'": "tests/unit/test_packaging.py::test_in_a_checkout_the_extra_is_the_neighbour",
+    "mountfs rehearse work:": (
+        "tests/unit/daemon/test_rehearse.py::test_every_step_goes_well_and_the_account_is_as_it_was_before"
+    ),
     "mountfs mount sandbox-dropbox: DIR": (
         "tests/mounted/test_built_in.py::test_a_built_in_sandbox_is_mounted_by_its_name_alone"
     ),

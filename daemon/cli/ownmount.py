@@ -1,0 +1,89 @@
+"""A mount that a command makes for itself, with a state directory of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from daemon.cli.screen import StatusLine
+from daemon.control.client import Client, all_mounts, last_of
+from daemon.control.protocol import (
+    Progress,
+    Settled,
+    StatusReply,
+    StatusRequest,
+    Stopped,
+    StopRequest,
+    WaitRequest,
+)
+from daemon.control.status import in_bytes, plural
+from daemon.failure import Failure
+from daemon.process.mountpoint import detach
+
+COMMIT_TIMEOUT_S = 600.0
+NEWS_S = 5.0
+"""How often progress is printed where there is no terminal."""
+
+
+class OwnMount:
+    """Mounted while it is entered. What is pending when it is left is given up with its state."""
+
+    def __init__(self, directory: Path, config: Path, remote: str) -> None:
+        """*directory*: a new one, for this mount alone. *remote*: as ``mountfs mount`` takes it, of the
+        configuration *config*."""
+        self._config = config
+        self._remote = remote
+        self._state_dir = directory / "state"
+        self.mountpoint = (directory / "mnt").resolve()
+
+    def __enter__(self) -> Self:
+        self.mountpoint.mkdir(parents=True)
+        order = [sys.executable, "-P", "-m", "daemon.cli", "--config", str(self._config)]
+        order += ["mount", "--background", "-o", f"state_dir={self._state_dir}"]
+        order += [self._remote, str(self.mountpoint)]
+        done = subprocess.run(order, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            reason = done.stderr.strip().removeprefix("mountfs: ") or f"mount exited with {done.returncode}"
+            raise Failure(reason)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self.mountpoint in all_mounts():
+            with suppress(Failure):
+                self.unmount(timeout_s=0.0)
+        if self.mountpoint in all_mounts():
+            detach(self.mountpoint)
+
+    def calls(self) -> Mapping[str, int]:
+        """To the service so far, by route."""
+        replies = Client.at(self.mountpoint).ask(StatusRequest())
+        return last_of(replies, StatusReply, self.mountpoint).status.account.calls
+
+    def settle(
+        self, line: StatusLine, say: Callable[[str], None], timeout_s: float = COMMIT_TIMEOUT_S
+    ) -> None:
+        """Returns when all is committed. Failure: something was refused, or it took too long."""
+        spoken_s = time.monotonic()
+        for reply in Client.at(self.mountpoint).ask(WaitRequest("/", timeout_s)):
+            if isinstance(reply, Progress):
+                news = f"{plural(reply.pending, 'change')} pending, {in_bytes(reply.size_bytes)}"
+                line.show(news)
+                if not line.is_shown and time.monotonic() - spoken_s >= NEWS_S:
+                    spoken_s = time.monotonic()
+                    say(news)
+            elif isinstance(reply, Settled):
+                if reply.failed:
+                    raise Failure(f"not committed: {reply.failed[0].path}: {reply.failed[0].reason}")
+                if reply.pending:
+                    raise Failure(f"{plural(reply.pending, 'change')} not committed after {timeout_s:.0f} s")
+
+    def unmount(self, timeout_s: float | None = None) -> None:
+        """Drains, for at most *timeout_s* where given, and unmounts. Failure: something is left over."""
+        for reply in Client.at(self.mountpoint).ask(StopRequest(timeout_s), until_closed=True):
+            if isinstance(reply, Stopped) and reply.pending:
+                raise Failure(f"{plural(reply.pending, 'change')} left over after the drain")

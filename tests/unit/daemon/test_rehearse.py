@@ -1,0 +1,128 @@
+"""``mountfs rehearse``, at the stand-ins over HTTP, and what it takes for wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloudsandbox.box import BoxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.faults import FaultKind, FaultRule
+from daemon.cli import rehearse
+from daemon.cli.rehearsalsteps import Seen, difference, seen_in, steps
+from daemon.control.client import all_mounts
+from tests.doubles.person import Person
+from tests.unit.daemon.signins import Site
+
+READ, COMMIT = "files/download", "files/upload_session/finish_batch"
+
+
+@pytest.fixture(params=["dropbox", "box"])
+def service(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def site(
+    service: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    for name in ("XDG_CONFIG_HOME", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("daemon.cli.context.SYSTEM_CONFIG", tmp_path / "etc.toml")
+    monkeypatch.setattr("daemon.cli.context.SYSTEM_STATE_DIR", tmp_path / "mountfs")
+    person = Person()
+    with BoxSandbox(token="sandbox") if service == "box" else DropboxSandbox(token="sandbox") as sandbox:
+        yield Site(service, sandbox, tmp_path, person, capsys, monkeypatch)
+    person.close()
+    assert not list(tmp_path.glob("mountfs-rehearsal-*"))
+    assert not any(mountpoint.is_relative_to(tmp_path) for mountpoint in all_mounts())
+
+
+def paths(site: Site) -> list[str]:
+    return sorted(site.sandbox.tree())
+
+
+def test_every_step_goes_well_and_the_account_is_as_it_was_before(site: Site) -> None:
+    site.login()
+    site.sandbox.write("/theirs/letter.txt", b"theirs")
+    before = paths(site)
+    assert site.run("rehearse", "work:/theirs") == 0
+    captured = site.capsys.readouterr()
+    told = captured.out.splitlines()
+    assert len(told) == len(steps())
+    assert all(line.startswith("well   ") for line in told), told
+    assert "working in work:/theirs/mountfs rehearsal 20" in captured.err
+    assert paths(site) == before
+    # A refresh token of Box is good for one use: the login must still be.
+    site.run("doctor", "work:")
+    assert "well   work: credentials: are those of Sandy Box" in site.capsys.readouterr().out
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_an_app_that_may_not_write_is_found_out(site: Site) -> None:
+    site.login()
+    body = {
+        "error_summary": "missing_scope/",
+        "error": {".tag": "missing_scope", "required_scope": "files.content.write"},
+    }
+    site.sandbox.set_faults([FaultRule(COMMIT, FaultKind.REPLY, status=401, body=body)])
+    assert site.run("rehearse", "work:") == 1
+    (told,) = site.capsys.readouterr().out.splitlines()
+    assert told.startswith("WRONG  40 small files in four folders: not committed: /mountfs rehearsal 20")
+    assert "files.content.write" in told
+    assert paths(site) == []
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_what_is_not_seen_elsewhere_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearse, "SEEN_WITHIN_S", 0.0)
+    site.login()
+    site.sandbox.set_faults([FaultRule(READ, FaultKind.REPLY, status=503)])
+    assert site.run("rehearse", "work:") == 1
+    (told,) = site.capsys.readouterr().out.splitlines()
+    assert told.startswith("WRONG  40 small files in four folders: elsewhere, ")
+    assert paths(site) == []
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_a_stand_in_is_no_account(site: Site) -> None:
+    site.login()
+    line = "sandbox-box: is a stand-in on this machine, which is shown by: mountfs demo"
+    assert site.complaint("rehearse", "sandbox-box:") == line
+
+
+def test_the_steps_do_the_same_to_each_folder(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+    for step in steps():
+        before = seen_in(one)
+        step.act(one)
+        assert difference(before, seen_in(one)) is not None, step.title
+        step.act(other)
+        assert difference(seen_in(one), seen_in(other)) is None
+
+
+FILE = Seen(is_folder=False, size_bytes=3, modified_s=100, digest="abc")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [
+        ({}, "a is missing"),
+        ({"a": FILE, "b": FILE}, "b is there, and should not be"),
+        ({"a": Seen(is_folder=True)}, "a is a folder"),
+        ({"a": replace(FILE, size_bytes=4)}, "a has 4 bytes, and should have 3"),
+        ({"a": replace(FILE, digest="abd")}, "a has other bytes than were written"),
+        ({"a": replace(FILE, modified_s=90)}, "a says that it was changed at 90, and should say 100"),
+        ({"a": FILE}, None),
+    ],
+)
+def test_the_first_difference_is_told(theirs: dict[str, Seen], told: str | None) -> None:
+    assert difference({"a": FILE}, theirs) == told
