@@ -9,7 +9,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,9 +89,8 @@ def _config(settings: Settings, remote: AccountRemote) -> str:
     token = remote.access_token
     if token is None:
         state_dir = layered(default_options(), settings.options).state_dir
-        tokens = tokens_of(remote, SystemClock(), state_dir)
-        token = tokens.refused(tokens.current())  # a new one outlives the rehearsal
-        tokens.close()
+        with closing(tokens_of(remote, SystemClock(), state_dir)) as tokens:
+            token = tokens.refused(tokens.current())  # a new one outlives the rehearsal
     return tomlkit.dumps({"remotes": {remote.name: {**told, "access_token": token}}})
 
 
@@ -104,10 +103,9 @@ def _rehearsed(context: Context, spec: RemoteSpec, config: Path, workplace: Path
         OwnMount(workplace / "here", config, f"{spec.name}:{spec.subdir}") as here,
         StatusLine(context.err) as line,
         _folder(here, name, f"{spec.name}:{where}", line),
-        ExitStack() as stack,
+        OwnMount(workplace / "there", config, f"{spec.name}:{where}") as there,
     ):
         say(f"working in {spec.name}:{where}")
-        there = stack.enter_context(OwnMount(workplace / "there", config, f"{spec.name}:{where}"))
         for step in steps():
             line.show(step.title)
             try:
