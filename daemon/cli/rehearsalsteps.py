@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,12 +59,11 @@ def steps() -> list[Step]:
 def seen_in(folder: Path) -> dict[str, Seen]:
     """All below *folder*, by its path from there. OSError."""
     found = {}
-    for path in _below(folder):
+    for path in folder.rglob("*"):
         told = path.stat()
-        name = path.relative_to(folder).as_posix()
-        found[name] = (
-            Seen(True) if path.is_dir() else Seen(False, told.st_size, int(told.st_mtime), hash_of(path))
-        )
+        is_folder = stat.S_ISDIR(told.st_mode)
+        seen = Seen(True) if is_folder else Seen(False, told.st_size, int(told.st_mtime), hash_of(path))
+        found[path.relative_to(folder).as_posix()] = seen
     return found
 
 
@@ -85,13 +85,6 @@ def difference(ours: dict[str, Seen], theirs: dict[str, Seen]) -> str | None:
             return f"{name} has other bytes than were written"
         return f"{name} says that it was changed at {other.modified_s}, and should say {mine.modified_s}"
     return None
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        yield path
-        if path.is_dir():
-            yield from _below(path)
 
 
 def _small(folder: Path) -> None:

@@ -40,6 +40,7 @@ from mountfs.clock import SystemClock
 SEEN_WITHIN_S = 120.0
 """The services tell within seconds of what others have changed."""
 LOOK_EVERY_S = 0.2
+"""Nothing tells a program of what others change in a mount: inotify(7) knows only of changes made here."""
 REMOVED_WITHIN_S = 60.0
 """Whoever has seen a step go wrong has waited long enough."""
 
@@ -81,8 +82,9 @@ def rehearse(context: Context, remote: str) -> int:
 
 
 def _config(settings: Settings, remote: AccountRemote) -> str:
-    """What the configuration says of *remote*, with an access token in place of its other credentials: they
-    may be good for one use, and belong to the mounts that keep what is pending in their state directory."""
+    """What the configuration says of *remote*, with an access token in place of its other credentials. A
+    refresh token of Box is good for one use, and is kept in the state directory of the user's own mounts:
+    a mount with another one would use it up for them."""
     assert settings.file is not None
     section = tomllib.loads(settings.file.read_text())["remotes"][remote.name]
     told = {key: value for key, value in section.items() if key not in CREDENTIALS}
@@ -125,8 +127,8 @@ def _folder(mount: OwnMount, name: str, where: str, line: StatusLine) -> Iterato
     """The rehearsal's own one, which is there meanwhile."""
     folder = mount.mountpoint / name
     folder.mkdir()
-    mount.settle(line, say)
     try:
+        mount.settle(line, say)
         yield
     finally:
         line.show("removing it")
