@@ -440,6 +440,35 @@ def test_s_fresh_an_open_file_reads_one_revision_to_its_end(corner: Corner, new_
     assert (corner.path / "file").read_text() == new
 
 
+@pytest.mark.parametrize("where", ["removed", "moved"])
+def test_s_fresh_of_an_open_file_that_others_took_away_fstat_fails_and_all_else_goes_on(
+    corner: Corner, where: str
+) -> None:
+    corner.theirs("file", "old")
+    path = corner.path / "file"
+    with path.open("rb", buffering=0) as file:
+        assert file.read(1) == b"o"
+        if where == "moved":
+            corner.far_side.move(corner.remote("file"), corner.remote("moved"))
+        else:
+            corner.far_side.remove(corner.remote("file"))
+        until(lambda: not path.exists(), "it is gone here")
+        until(lambda: _failure(lambda: os.fstat(file.fileno())) == errno.ENOENT, "fstat fails")
+        assert _failure(lambda: os.fchown(file.fileno(), os.getuid(), os.getgid())) == errno.ENOENT
+        os.fchmod(file.fileno(), 0o600)
+        os.utime(file.fileno(), ns=(10**18, 10**18))
+        os.setxattr(file.fileno(), "user.colour", b"red")
+        assert file.read() == b"ld"
+
+
+def _failure(call: Callable[[], object]) -> int | None:
+    try:
+        call()
+    except OSError as error:
+        return error.errno
+    return None
+
+
 def test_s_fresh_a_save_by_rename_works_while_what_others_removed_is_open(corner: Corner) -> None:
     corner.theirs("file", "old")
     path = corner.path / "file"
