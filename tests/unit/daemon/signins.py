@@ -6,7 +6,8 @@ import io
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,3 +129,20 @@ class Site:
         with out.open("w") as stdout, err.open("w") as stderr:
             done = subprocess.run(order, stdout=stdout, stderr=stderr, env=environ, timeout=60, check=False)
         return subprocess.CompletedProcess(order, done.returncode, out.read_text(), err.read_text())
+
+
+@contextmanager
+def site_of(
+    service: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    """A new account at *service*, and a user in *folder* with neither configuration nor browser."""
+    for name in ("XDG_CONFIG_HOME", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    monkeypatch.setattr("daemon.cli.context.SYSTEM_CONFIG", folder / "etc.toml")
+    monkeypatch.setattr("daemon.cli.context.SYSTEM_STATE_DIR", folder / "mountfs")
+    person = Person()
+    with BoxSandbox(token="sandbox") if service == "box" else DropboxSandbox(token="sandbox") as sandbox:
+        yield Site(service, sandbox, folder, person, capsys, monkeypatch)
+    person.close()

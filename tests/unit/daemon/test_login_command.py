@@ -14,8 +14,6 @@ from select import select
 
 import pytest
 
-from cloudsandbox.box import BoxSandbox
-from cloudsandbox.dropbox import DropboxSandbox
 from daemon.cli import run
 from daemon.config.boxremote import BoxRemote
 from daemon.config.settings import AccountRemote, DropboxRemote, load, usable_remote
@@ -26,9 +24,8 @@ from mountfs.errors import NotSignedIn
 from mountfs.model.entry import Account
 from mountfs.model.path import ROOT
 from mountfs.tree.store import Store
-from tests.doubles.person import Person
 from tests.ports import OwnPort
-from tests.unit.daemon.signins import ADDRESS, Site
+from tests.unit.daemon.signins import ADDRESS, Site, site_of
 
 ROOT_DIRECTORY = Path(__file__).parents[3]
 
@@ -42,16 +39,8 @@ def service(request: pytest.FixtureRequest) -> str:
 def site(
     service: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Site]:
-    for name in ("XDG_CONFIG_HOME", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr("daemon.cli.context.SYSTEM_CONFIG", tmp_path / "etc.toml")
-    monkeypatch.setattr("daemon.cli.context.SYSTEM_STATE_DIR", tmp_path / "mountfs")
-    person = Person()
-    with BoxSandbox(token="sandbox") if service == "box" else DropboxSandbox(token="sandbox") as sandbox:
-        yield Site(service, sandbox, tmp_path, person, capsys, monkeypatch)
-    person.close()
+    with site_of(service, tmp_path, capsys, monkeypatch) as site:
+        yield site
 
 
 @pytest.fixture

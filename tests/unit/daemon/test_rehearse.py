@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cloudsandbox.box import BoxSandbox
-from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
 from daemon.cli import rehearse
 from daemon.cli.rehearsalsteps import Seen, difference, seen_in, steps
 from daemon.control.client import all_mounts
-from tests.doubles.person import Person
-from tests.unit.daemon.signins import Site
+from tests.unit.daemon.signins import Site, site_of
 
 READ, COMMIT = "files/download", "files/upload_session/finish_batch"
 
@@ -29,17 +26,9 @@ def service(request: pytest.FixtureRequest) -> str:
 def site(
     service: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Site]:
-    for name in ("XDG_CONFIG_HOME", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("daemon.cli.context.SYSTEM_CONFIG", tmp_path / "etc.toml")
-    monkeypatch.setattr("daemon.cli.context.SYSTEM_STATE_DIR", tmp_path / "mountfs")
-    person = Person()
-    with BoxSandbox(token="sandbox") if service == "box" else DropboxSandbox(token="sandbox") as sandbox:
-        yield Site(service, sandbox, tmp_path, person, capsys, monkeypatch)
-    person.close()
+    with site_of(service, tmp_path, capsys, monkeypatch) as site:
+        yield site
     assert not list(tmp_path.glob("mountfs-rehearsal-*"))
     assert not any(mountpoint.is_relative_to(tmp_path) for mountpoint in all_mounts())
 
