@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
+import socket
+import subprocess
 from typing import cast
 
 from cloudsandbox.dropbox import DropboxSandbox
@@ -12,8 +15,11 @@ from daemon.process.networkrecipe import Recipe
 from mountfs.clock import SystemClock
 from mountfs.ports import Backend
 from mountfs.transport.codec import dumps
+from mountfs.transport.link import Child
 from mountfs.transport.remote import RemoteBackend
+from mountfs.transport.window import Window
 from tests.contract.far import DropboxFar
+from tests.mounted.forks import Forked
 
 
 class ProcessFar(DropboxFar):
@@ -36,5 +42,34 @@ class ProcessFar(DropboxFar):
 
 
 def in_a_process(remote: DropboxRemote) -> RemoteBackend:
+    """Forked; one that took the place of one that died would be started as a mount does it."""
     recipe = Recipe(remote, remote.name, "/nowhere", "", logging.WARNING, logging.WARNING)
-    return RemoteBackend(COMMAND, lambda: dumps(recipe), SystemClock())
+    backend = RemoteBackend(COMMAND, lambda: dumps(recipe), SystemClock(), ForkedChild())
+    backend.start()
+    return backend
+
+
+class ForkedChild(Child):
+    def __init__(self) -> None:
+        self.window = Window()
+        self.has_recipe = False
+        self.socket, theirs = socket.socketpair()
+        with theirs:
+            self.process = _Network(theirs.fileno(), self.window.fd)  # type: ignore[assignment]
+
+
+class _Network:
+    """What is used of ``subprocess.Popen``."""
+
+    def __init__(self, socket_fd: int, window_fd: int) -> None:
+        self._forked = Forked(["daemon.process.network", "0", "1"], (socket_fd, window_fd, 2))
+        self.pid = self._forked.pid
+
+    def kill(self) -> None:
+        self._forked.signal(signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        code = self._forked.wait(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired("mountfs-network", timeout or 0.0)
+        return code

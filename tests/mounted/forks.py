@@ -110,7 +110,7 @@ class Forked:
     def poll(self) -> int | None:
         return self.wait(0)
 
-    def wait(self, timeout_s: float) -> int | None:
+    def wait(self, timeout_s: float | None) -> int | None:
         if self._code is None and select.select([self._status], [], [], timeout_s)[0]:
             self._code = int(os.read(self._status, REQUEST_BYTES))
             os.close(self._status)
