@@ -53,11 +53,16 @@ def best_s(case: Case) -> float:
     ends = sorted({round(case.files * part / PARTS) for part in range(PARTS + 1)})
     over_s = [0.0] + [math.inf] * (len(ends) - 1)
     for at, end in enumerate(ends[1:], 1):
+        ready_s, best = case.ready_s(end - 1), math.inf
         for before in range(at - 1, -1, -1):
-            entries = end - ends[before]
+            free_s, entries = over_s[before], end - ends[before]
             if entries > MOST:
                 break
-            over_s[at] = min(over_s[at], max(over_s[before], case.ready_s(end - 1)) + case.job_s(entries))
+            if free_s <= ready_s:
+                best = min(best, ready_s + case.job_s(entries))
+                break  # a job of more files would begin no sooner
+            best = min(best, free_s + (case.fixed_s + case.entry_s * entries))
+        over_s[at] = best
     return over_s[-1]
 
 
