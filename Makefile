@@ -34,10 +34,12 @@ test: $(READY_FOR_TESTS)
 check: $(READY_FOR_TESTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy & types=$$!; \
+	@echo "$(BIN)/mypy, beside the tests; what it finds is told after them"; \
+	$(BIN)/mypy > $(VENV)/types 2>&1 & types=$$!; \
 	[ -e $(COLLECTED) ] || { $(PYTEST) --collect-only --quiet > $(VENV)/collected 2>&1; touch $(COLLECTED); }; \
-	wait $$types
-	$(PYTEST) $(SIDE_BY_SIDE) $(ARGS)
+	$(PYTEST) $(SIDE_BY_SIDE) $(ARGS); tests=$$?; \
+	wait $$types; types=$$?; cat $(VENV)/types; \
+	[ $$tests = 0 ] && [ $$types = 0 ]
 
 format: $(READY_FOR_TESTS)
 	$(BIN)/ruff format .
