@@ -24,6 +24,7 @@ from mountfs.tree.word import word_of
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
 from tests.doubles.soundness import faults_of
 from tests.doubles.world import HOST, World
+from tests.shallow import DEEP, shallow_stack
 
 HOUR_NS = 3600 * 10**9
 
@@ -243,14 +244,15 @@ def test_what_lies_deep_is_taken_over(tmp_path: Path) -> None:
     """Deeper than Python calls itself."""
     estate = Estate(tmp_path, MemoryAccount())
     theirs, path, folder = estate.theirs, "", estate.theirs.node("/")
-    for _ in range(1100):
+    for _ in range(DEEP):
         path += "/d"
         estate.account.mkdir(path)
-    for _ in range(1100):
-        (folder,) = theirs.core.view.children(folder)
-    theirs.put(f"{path}/f", b"1")
-    ours = estate.take_over()
-    assert ours.get(f"{path}/f") == b"1"
+    with shallow_stack():
+        for _ in range(DEEP):
+            (folder,) = theirs.core.view.children(folder)
+        theirs.put(f"{path}/f", b"1")
+        ours = estate.take_over()
+        assert ours.get(f"{path}/f") == b"1"
     estate.close()
 
 

@@ -22,6 +22,7 @@ from mountfs.tree.node import State
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
+from tests.shallow import DEEP, shallow_stack
 from tests.waiting import until
 
 FRESH_S = 5.0
@@ -903,13 +904,14 @@ def test_two_folders_each_nested_in_the_other_here_or_at_the_service_are_loaded_
 def test_deep_folders_are_loaded_by_the_next_process(world: World) -> None:
     """Each is new, and known by its row alone."""
     path = ""
-    for _ in range(300):
-        path += "/d"
-        world.mkdir(path)
-    world.restart()
-    assert world.node(path).is_folder
-    with pytest.raises(NotFound):
-        world.node(f"{path}/d")
+    with shallow_stack():
+        for _ in range(DEEP):
+            path += "/d"
+            world.mkdir(path)
+        world.restart()
+        assert world.node(path).is_folder
+        with pytest.raises(NotFound):
+            world.node(f"{path}/d")
 
 
 # What makes no sense

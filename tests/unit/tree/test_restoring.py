@@ -16,6 +16,7 @@ from mountfs.tree.sync import Durability
 from mountfs.tree.word import word_of
 from tests.doubles.world import World
 from tests.fakes.accountdisk import AccountDisk, account_in
+from tests.shallow import DEEP, shallow_stack
 
 
 class CountingDisk(RealDisk):
@@ -226,16 +227,17 @@ def test_what_was_closed_after_a_start_is_synced_after_the_next(tmp_path: Path) 
 def test_a_file_that_lies_deep_is_found(tmp_path: Path, is_closed: bool) -> None:
     """Deeper than Python calls itself, in folders that the service has."""
     world, path = World(tmp_path), ""
-    for _ in range(600):
+    for _ in range(DEEP):
         path += "/d"
         world.account.mkdir(path)
-    folder = world.node("/")
-    for _ in range(600):
-        (folder,) = world.core.view.children(folder)
-    world.put(f"{path}/f", b"deep")
-    if is_closed:
-        world.core.durability.save()
-    world.restart()
-    assert world.pending() == [(f"{path}/f", "sealed")]
-    assert world.get(f"{path}/f") == b"deep"
+    with shallow_stack():
+        folder = world.node("/")
+        for _ in range(DEEP):
+            (folder,) = world.core.view.children(folder)
+        world.put(f"{path}/f", b"deep")
+        if is_closed:
+            world.core.durability.save()
+        world.restart()
+        assert world.pending() == [(f"{path}/f", "sealed")]
+        assert world.get(f"{path}/f") == b"deep"
     world.close()
