@@ -1,13 +1,18 @@
 """What makes a run of all tests short: see ``tests/mounted/forks.py``; the longest tests begin first, or the
-run would wait for one of them at its end; and the tests themselves are no garbage to look through."""
+run would wait for one of them at its end; the tests themselves are no garbage to look through; and the files
+of most tests are in memory."""
 
 from __future__ import annotations
 
 import gc
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.mounted import forks
+from tests.scratch import Scratch, in_memory
 
 forks.is_used_for_mounts = True
 
@@ -30,3 +35,19 @@ def pytest_collection_finish() -> None:
     time of tests that make many."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
+    with in_memory() as memory:
+        yield Scratch(tmp_path_factory.getbasetemp(), memory)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, scratch: Scratch) -> Iterator[Path]:
+    """Pytest's own one, in memory where that does (``scratch.ON_DISK``): it stays if the test fails."""
+    failed_before = request.session.testsfailed
+    made = scratch.folder(request.node.nodeid)
+    yield made
+    if request.session.testsfailed == failed_before:
+        shutil.rmtree(made, ignore_errors=True)

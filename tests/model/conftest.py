@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import tempfile
+
 import pytest
 
 from mountfs.files import copyup
 from mountfs.tree import residents
+from tests.scratch import Scratch
+
+
+@pytest.fixture(autouse=True)
+def _in_memory(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hypothesis makes a machine for each of its runs, and a machine its own folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch.in_memory))
 
 
 @pytest.fixture(autouse=True)
