@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 MOST_LINKS = 40
@@ -46,17 +47,21 @@ class MountEntry:
 
 def parse_mountinfo(text: str) -> list[MountEntry]:
     """The entries of /proc/PID/mountinfo, in the order of mounting; format in proc(5)."""
-    entries = []
-    for line in text.splitlines():
-        before, _, after = line.partition(" - ")
-        fields, tail = before.split(" "), after.split(" ")
-        if len(fields) >= 5 and len(tail) >= 2:
-            root, mountpoint = _unescape(fields[3]), Path(_unescape(fields[4]))
-            options = "".join(tail[2:3]).split(",")
-            owner = next((int(each[8:]) for each in options if _OWNER.fullmatch(each)), None)
-            source, is_for_all = _unescape(tail[1]), "allow_other" in options
-            entries.append(MountEntry(mountpoint, tail[0], source, fields[2], root, owner, is_for_all))
-    return entries
+    return [entry for line in text.splitlines() if (entry := _parsed(line)) is not None]
+
+
+# A mount asks for the table a dozen times while it begins, and goes on asking; hardly a line of it changes.
+@lru_cache(maxsize=1_000)
+def _parsed(line: str) -> MountEntry | None:
+    before, _, after = line.partition(" - ")
+    fields, tail = before.split(" "), after.split(" ")
+    if len(fields) < 5 or len(tail) < 2:
+        return None
+    root, mountpoint = _unescape(fields[3]), Path(_unescape(fields[4]))
+    options = "".join(tail[2:3]).split(",")
+    owner = next((int(each[8:]) for each in options if _OWNER.fullmatch(each)), None)
+    source, is_for_all = _unescape(tail[1]), "allow_other" in options
+    return MountEntry(mountpoint, tail[0], source, fields[2], root, owner, is_for_all)
 
 
 def _unescape(field: str) -> str:
