@@ -18,6 +18,9 @@ TRY_AGAIN_S = 10.0
 """A program that gets an error for a time tries again so often, so far apart."""
 MOST_S = 3_600.0
 """In which everything must have settled, however long the service is in trouble."""
+HELD_S = 1_200.0
+"""So long an account stays full that nobody gives room. From the sixth minute on all that wait ask again
+every 230 s, and nothing else comes in an hour."""
 
 FORM_BYTES = 1_000
 """What a request has, at most, beside the bytes of its file."""
@@ -103,8 +106,11 @@ class Work:
             raise Offline("not heard of yet") from error
 
     def _settle(self) -> None:
-        with contextlib.suppress(NotSettled) if self._is_held else contextlib.nullcontext():
+        if not self._is_held:
             self.rig.world.settle(MOST_S)
+            return
+        with contextlib.suppress(NotSettled):
+            self.rig.world.settle(HELD_S)
 
     def body(self, size_bytes: int) -> bytes:
         """No two are of one size, so that a version that is given twice shows."""
