@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import gc
 import importlib
+import importlib.metadata
 import json
 import os
 import resource
@@ -208,13 +209,35 @@ def _become(
     os.environ.clear()
     os.environ.update(environ)
     sys.argv = arguments
-    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    _run(arguments[0])
+
+
+def _run(module: str) -> None:
+    """Never returns. Where it ends with a code, its threads have ended then and its streams and atexit's
+    functions are done with, the process ends without taking its modules apart, which takes longer than most
+    commands run: the next process does not need the memory back."""
+    code: int | None = None
+
+    @atexit.register
+    def leave() -> None:
+        if code is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else None
+        raise
     sys.exit()
 
 
 def _main(fd: str, *modules: str) -> None:
     for each in modules:
         importlib.import_module(each)
+    importlib.metadata.version("mountfs")  # a mount asks, and all that is installed is listed for the first
     gc.collect()
     gc.freeze()
     _serve(socket.socket(fileno=int(fd)))
