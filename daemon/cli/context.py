@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def told_of(error: OSError) -> str:
 
 
 def _console(*, stderr: bool) -> Console:
-    """Loaded here: the help of a command needs none.
+    """Loaded here: most commands need none where no terminal is.
 
     Where nobody says how wide a file or a pipe is, rich takes 80 columns, and cuts paths to fit them. Where
     nobody reads on, it ends the process with 1, which says something else of a mount (``status``).
@@ -85,7 +86,7 @@ def _console(*, stderr: bool) -> Console:
     return console
 
 
-@dataclass(slots=True)
+@dataclass
 class Context:
     """The global options, and this process's view of the user."""
 
@@ -93,8 +94,16 @@ class Context:
     verbosity: int = 0
     log_level: str | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    out: Console = field(default_factory=partial(_console, stderr=False))
-    err: Console = field(default_factory=partial(_console, stderr=True))
+
+    @cached_property
+    def out(self) -> Console:
+        """Standard output, for tables."""
+        return _console(stderr=False)
+
+    def terminal(self) -> Console | None:
+        """Standard error, if it is a terminal."""
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        return _console(stderr=True) if is_terminal else None
 
     def settings(self, *, may_be_new: bool = False) -> Settings:
         """The configuration. BadSettings, also where the file that was named is missing, unless it

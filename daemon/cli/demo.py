@@ -19,7 +19,7 @@ from daemon.cli.demoreadback import ReadBack, read_back
 from daemon.cli.demoservices import BOX, DROPBOX, SERVICES, DemoService
 from daemon.cli.demotree import TreeSize, files_below, hash_of, make_tree
 from daemon.cli.ownmount import OwnMount
-from daemon.cli.screen import StatusLine
+from daemon.cli.statusline import StatusLine
 from daemon.control.status import in_bytes, plural
 from daemon.failure import Failure
 from daemon.printable import printable
@@ -104,7 +104,7 @@ def _mounted(
 def _copy(context: Context, mount: OwnMount, source: Path, size: TreeSize) -> Result:
     before = mount.calls()
     started_s = time.monotonic()
-    with StatusLine(context.err) as line:
+    with StatusLine(context.terminal()) as line:
         _say("cp -r into the mount")
         line.show("copying")
         copy = subprocess.run(

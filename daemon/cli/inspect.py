@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.context import ANY_PATH, Context, say
-from daemon.cli.screen import StatusLine
+from daemon.cli.statusline import StatusLine
 from daemon.control.client import Client, DeadMount, bind_at, find_mount, find_place
 from daemon.control.protocol import (
     Progress,
@@ -55,7 +55,7 @@ def wait(context: Context, path: Path, timeout_s: float | None) -> int:
     place = find_place(path)
     settled: Settled | None = None
     told = ""
-    with StatusLine(context.err) as line:
+    with StatusLine(context.terminal()) as line:
         for reply in Client.at(place.mountpoint, path).ask(WaitRequest(place.inner, timeout_s)):
             if isinstance(reply, Progress):
                 line.show_transfer(f"{plural(reply.pending, 'change')} pending", reply.transfer)
@@ -114,7 +114,7 @@ def drained_umount(context: Context, mountpoint: Path, timeout_s: float | None) 
         say(f"{place}: its process had ended; took the dead mount away")
         return 0
     left, why = 0, ""
-    with StatusLine(context.err) as line:
+    with StatusLine(context.terminal()) as line:
         for reply in client.ask(StopRequest(timeout_s), until_closed=True):
             if isinstance(reply, Progress):
                 line.show_transfer(f"draining {plural(reply.pending, 'change')}", reply.transfer)

@@ -13,7 +13,7 @@ from daemon.cli import trust
 from daemon.cli.completing import INSTANCE, REMOTE
 from daemon.cli.context import ANY_PATH, Context, default_options, told_of
 from daemon.cli.pagetoken import page_token
-from daemon.cli.screen import StatusLine, status_line
+from daemon.cli.statusline import StatusLine, status_line
 from daemon.config.options import layered, parse_options
 from daemon.config.settings import (
     Instance,
@@ -207,7 +207,7 @@ def _again(context: Context, chosen: Instance, instance: str | None, options: tu
 
 def _run(context: Context, plan: MountPlan, readiness: Readiness, *, leave_session: bool) -> int:
     with (
-        StatusLine(context.err) as line,
+        StatusLine(context.terminal()) as line,
         Reservation(plan.mountpoint) as reservation,
         begun_process() as process,
     ):

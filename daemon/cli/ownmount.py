@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from daemon.cli.screen import StatusLine
+from daemon.cli.statusline import StatusLine
 from daemon.control.client import Client, all_mounts, last_of
 from daemon.control.protocol import (
     Progress,

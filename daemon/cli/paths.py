@@ -9,7 +9,7 @@ import click
 
 from daemon.cli.context import ANY_PATH, Context, say, tell
 from daemon.cli.eachmount import in_each
-from daemon.cli.screen import StatusLine
+from daemon.cli.statusline import StatusLine
 from daemon.control.client import Client, Place, all_mounts, find_place, last_of
 from daemon.control.protocol import CommandRequest, PartDone, Told
 from daemon.failure import BadSettings
@@ -82,7 +82,7 @@ def undelete(context: Context, path: Path) -> int:
     """
     place, far = find_place(path), PartDone(0, 0)
     try:
-        with StatusLine(context.err) as line:
+        with StatusLine(context.terminal()) as line:
             line.show("looking for what was removed")
             for reply in Client.at(place.mountpoint, path).ask(CommandRequest("undelete", place.inner)):
                 if isinstance(reply, PartDone):

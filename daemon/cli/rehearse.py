@@ -20,7 +20,7 @@ from daemon.cli.completing import REMOTE
 from daemon.cli.context import Context, default_options, say, tell
 from daemon.cli.ownmount import OwnMount
 from daemon.cli.rehearsalsteps import Seen, Step, difference, seen_in, steps
-from daemon.cli.screen import StatusLine
+from daemon.cli.statusline import StatusLine
 from daemon.config.options import layered
 from daemon.config.settings import (
     AccountRemote,
@@ -103,7 +103,7 @@ def _rehearsed(context: Context, spec: RemoteSpec, config: Path, workplace: Path
     beside.mkdir()
     with (
         OwnMount(workplace / "here", config, f"{spec.name}:{spec.subdir}") as here,
-        StatusLine(context.err) as line,
+        StatusLine(context.terminal()) as line,
         _folder(here, name, f"{spec.name}:{where}", line),
         OwnMount(workplace / "there", config, f"{spec.name}:{where}") as there,
     ):

@@ -1,14 +1,10 @@
-"""What people see on a terminal: a live line while a mount runs, and the tables of ``status``."""
+"""The tables of ``status``."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Self
 
-from rich.console import Console, Group, RenderableType
-from rich.status import Status
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from daemon.cli.bars import in_time, render_transfer, text
@@ -18,55 +14,13 @@ from daemon.control.status import (
     FleetStatus,
     MountStatus,
     Tally,
-    Transfer,
     Transport,
     in_bytes,
-    in_words,
     plural,
 )
 from mountfs.model.rates import UNLIMITED
 
 MACHINES_SHOWN = 8
-
-
-class StatusLine:
-    """A line at the foot of the terminal that follows the mount; nothing at all without a terminal."""
-
-    def __init__(self, console: Console) -> None:
-        self._status = Status("", console=console) if console.is_terminal else None
-
-    @property
-    def is_shown(self) -> bool:
-        return self._status is not None
-
-    def __enter__(self) -> Self:
-        if self._status is not None:
-            self._status.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._status is not None:
-            # The terminal may be gone, which is what the mount ends for: SIGHUP.
-            with contextlib.suppress(OSError):
-                self._status.stop()
-
-    def show(self, line: str) -> None:
-        """Replaces what the line says; *line* is plain text."""
-        if self._status is not None:
-            self._status.update(text(line))
-
-    def show_transfer(self, head: str, transfer: Transfer) -> None:
-        """The same with bars: for all that is pending, and for large files on their way."""
-        if self._status is not None:
-            self._status.update(render_transfer(transfer, head))
-
-
-def status_line(status: MountStatus) -> str:
-    """The text of the live line."""
-    calls = sum(status.account.calls.values())
-    return f"{status.remote} on {status.mountpoint}: {in_words(status)}; {plural(calls, 'API call')}"
 
 
 def render_status(status: MountStatus) -> RenderableType:

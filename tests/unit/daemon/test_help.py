@@ -49,6 +49,21 @@ def test_the_help_loads_no_command_and_nothing_that_draws() -> None:
         assert f"\n  {name} " in done.stdout
 
 
+DRAW_TABLES = {"conflicts", "demo", "doctor", "pending", "remotes", "status"}
+"""Or look at mounts as one of them does."""
+
+
+def test_without_a_terminal_only_the_commands_with_tables_load_what_draws() -> None:
+    modules = sorted(f"daemon.cli.{module}" for module in set(_MODULES.values()) - DRAW_TABLES)
+    order = f"import sys, {', '.join(modules)}; from daemon.cli.context import Context; "
+    order += "from daemon.cli.statusline import StatusLine; StatusLine(Context().terminal()); "
+    order += "print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", order], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
+    assert loaded >= {*modules, "daemon.cli.statusline"}
+    assert not [name for name in loaded if name.partition(".")[0] == "rich"]
+
+
 def completed(words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What bash is offered for the last of *words*."""
     monkeypatch.setenv(VARIABLE, "bash_complete")

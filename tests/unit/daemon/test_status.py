@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from daemon.cli.bars import in_time
-from daemon.cli.screen import StatusLine, render_status, status_line
+from daemon.cli.screen import render_status
+from daemon.cli.statusline import StatusLine, status_line
 from daemon.control.status import (
     AccountStatus,
     Cache,

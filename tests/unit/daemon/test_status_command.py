@@ -255,8 +255,10 @@ def test_what_is_written_to_a_file_is_cut_nowhere(
 )
 def test_where_no_screen_can_be_drawn_none_is_watched(is_terminal: bool, told: str) -> None:
     out = Console(file=io.StringIO(), force_terminal=is_terminal, _environ={"TERM": "dumb"})
+    context = Context()
+    context.out = out
     with pytest.raises(BadSettings, match=told):
-        watch_on(Context(out=out), lambda: pytest.fail("it was looked at"))
+        watch_on(context, lambda: pytest.fail("it was looked at"))
 
 
 def test_a_terminal_without_an_end_in_sight_ends_the_watching(monkeypatch: pytest.MonkeyPatch) -> None:
