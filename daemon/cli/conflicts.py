@@ -103,7 +103,7 @@ def _at_or_below(path: Path) -> list[Conflict]:
 
 
 def _the_one(path: Path) -> Conflict:
-    place = find_place(path)
+    place = find_place(path, is_itself=True)
     real = Path(f"{place.mountpoint}{place.inner}")
     listed = _on(place.mountpoint)
     found = [each for each in listed if each.mine == real]

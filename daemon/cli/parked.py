@@ -46,7 +46,7 @@ def retry(path: Path | None) -> int:
     something cannot be sent again; it is listed.
     """
     if path is not None:
-        return _retry(find_place(path), path)
+        return _retry(find_place(path, is_itself=True), path)
     return in_each(all_mounts(), lambda mountpoint: _retry(Place(mountpoint, "/"), mountpoint))
 
 
@@ -99,7 +99,7 @@ def discard(path: Path, is_sure: bool) -> int:
     The service's version shows again; what the service never had is gone. Exits with 1 without --yes, and
     when something was left as it is.
     """
-    place = find_place(path)
+    place = find_place(path, is_itself=True)
     replies = Client.at(place.mountpoint, path).ask(DiscardRequest(place.inner, is_trial=not is_sure))
     return _told(path, place, last_of(replies, Discarded, path), is_sure=is_sure)
 

@@ -80,7 +80,7 @@ def undelete(context: Context, path: Path) -> int:
     from it. A folder comes back file by file; what ends that early, such as Ctrl-C, leaves what came back,
     and the same command brings back the others.
     """
-    place, far = find_place(path), PartDone(0, 0)
+    place, far = find_place(path, is_itself=True), PartDone(0, 0)
     try:
         with StatusLine(context.terminal()) as line:
             line.show("looking for what was removed")

@@ -24,7 +24,7 @@ def log(path: Path, as_json: bool) -> int:
     The mount remembers the latest 20,000 events of all files together, from its start on. Exits with 1 when
     it knows of none.
     """
-    place = find_place(path)
+    place = find_place(path, is_itself=True)
     story = last_of(Client.at(place.mountpoint, path).ask(StoryRequest(place.inner)), Story, path)
     for event in story.events:
         when = datetime.fromtimestamp(event.wall_s).astimezone()

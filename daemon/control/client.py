@@ -46,14 +46,15 @@ class Place:
     inner: str
 
 
-def find_place(path: Path, mounts: list[MountEntry] | None = None) -> Place:
-    """Where *path*, which need not exist, lies on a mountfs mount. Failure when it does not.
+def find_place(path: Path, mounts: list[MountEntry] | None = None, *, is_itself: bool = False) -> Place:
+    """Where *path*, which need not exist, lies on a mountfs mount. Failure when it does not. *is_itself*: a
+    link in the mount, with which it ends, is not followed.
 
     Of what is bound elsewhere it is the place in the mount itself: `mount --bind /mnt/docs /srv`, and
     /srv/a is /docs/a of /mnt.
     """
     table = read_mounts() if mounts is None else mounts
-    real = resolved(path, table)
+    real = resolved(path, table, is_itself=is_itself)
     entry = mount_above(real, table)
     if entry is None or not entry.is_ours:
         if not os.path.lexists(real):
@@ -68,8 +69,13 @@ def find_mount(path: Path, mounts: list[MountEntry] | None = None) -> Path:
     """The mount point *path*, or that of the mount which is bound there; Failure when it is not the root of
     a mountfs mount."""
     table = read_mounts() if mounts is None else mounts
-    entry = mount_at(resolved(path, table), table)
+    real = resolved(path, table)
+    entry = mount_at(real, table)
     if entry is None or not entry.is_ours:
+        above = mount_above(real, table)
+        if above is not None and above.is_ours:
+            where = f"it lies on the mount at {above.mountpoint}: name that"
+            raise Failure(f"{path}: no mount point; {where}")
         raise Failure(f"{path}: no mountfs mount here; `mountfs status` lists them all")
     return original(entry, table).mountpoint
 
@@ -94,7 +100,7 @@ def all_mounts(mounts: list[MountEntry] | None = None) -> list[Path]:
 def socket_of(mountpoint: Path) -> Path:
     """The control socket that the mount at *mountpoint* advertises. DeadMount, Failure."""
     try:
-        return Path(os.fsdecode(outside.xattr(mountpoint, SOCKET_XATTR, answering.PATIENCE_S)))
+        return Path(os.fsdecode(outside.xattr(mountpoint, SOCKET_XATTR, outside.PATIENCE_S)))
     except TimeoutError:
         raise Failure(answering.silence(mountpoint)) from None
     except OSError as error:

@@ -16,8 +16,6 @@ from daemon.places import outside
 from daemon.places.mounttable import MountEntry, mount_above, read_mounts, resolved
 from daemon.printable import quoted
 
-PATIENCE_S = 10.0
-"""So long a mount may take to answer; it takes milliseconds."""
 _PROBE = "user.mountfs.answers"
 """Nobody has it; that it is not there, only the mount's process can say."""
 DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
@@ -36,7 +34,7 @@ def check_answers(path: Path, mounts: Sequence[MountEntry] | None = None) -> Non
         return
     where = "" if path == entry.mountpoint else f"{path}: lies on "
     try:
-        outside.xattr(entry.mountpoint, _PROBE, PATIENCE_S)
+        outside.xattr(entry.mountpoint, _PROBE, outside.PATIENCE_S)
     except TimeoutError:
         raise Failure(f"{where}{silence(entry.mountpoint)}") from None
     except OSError as error:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from daemon.places import outside
+
 MOST_LINKS = 40
 """On the way to a file; the kernel follows no more either (path_resolution(7))."""
 
@@ -97,11 +99,12 @@ def original(entry: MountEntry, mounts: Iterable[MountEntry]) -> MountEntry:
     return next(whole, entry)
 
 
-def resolved(path: Path, mounts: Sequence[MountEntry]) -> Path:
+def resolved(path: Path, mounts: Sequence[MountEntry], *, is_itself: bool = False) -> Path:
     """*path*, which need not exist, as the table spells it: absolute, without links and dots. OSError.
 
-    As realpath(3), but no mount of ours is asked anything: there are no links in it, and whoever asks one
-    that hangs would hang with it.
+    As realpath(3), but another process asks for the links in a mount of ours: whoever asks one that hangs
+    hangs with it. In one that does not answer no link is followed. *is_itself*: where *path* ends with a link
+    in a mount of ours, it is the link, as for lstat(2).
     """
     at = Path("/")
     left = deque(path.absolute().parts)
@@ -110,7 +113,10 @@ def resolved(path: Path, mounts: Sequence[MountEntry]) -> Path:
         part = left.popleft()
         step = at.parent if part == ".." else at / part
         above = mount_above(step, mounts)
-        target = None if above is not None and above.is_ours else _link_at(step)
+        is_ours = above is not None and above.is_ours
+        if above is not None and is_ours and step != above.mountpoint:
+            return _followed(step.joinpath(*left), is_itself=is_itself)
+        target = None if is_ours else _link_at(step)
         if target is None:
             at = step
             continue
@@ -119,6 +125,16 @@ def resolved(path: Path, mounts: Sequence[MountEntry]) -> Path:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
         left.extendleft(reversed(Path(target).parts))
     return at
+
+
+def _followed(path: Path, *, is_itself: bool) -> Path:
+    """*path*, which lies on a mount of ours, and has links and dots in it from there on."""
+    try:
+        if is_itself and path.name != "..":
+            return outside.followed(path.parent) / path.name
+        return outside.followed(path)
+    except OSError:  # the mount does not answer, or no process can be started
+        return Path(os.path.normpath(path))
 
 
 def _link_at(path: Path) -> str | None:

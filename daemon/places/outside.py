@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+PATIENCE_S = 10.0
+"""So long a mount may take to answer; it takes milliseconds."""
 GONE_S = 0.5
 """How long the end of a process that was killed is waited for."""
 
@@ -24,13 +26,28 @@ try:
 except OSError as error:
     sys.exit(error.errno)
 """
+_FOLLOW = """
+import os, sys
+sys.stdout.buffer.write(os.fsencode(os.path.realpath(sys.argv[1])))
+"""
 
 
 def xattr(path: Path, name: str, timeout_s: float | None = None) -> bytes:
     """An extended attribute, which the kernel never answers from its cache. OSError as getxattr(2);
     TimeoutError after *timeout_s*, and the process that asks is left to its fate."""
+    return _told(path, timeout_s, _ASK, os.fspath(path), name)
+
+
+def followed(path: Path) -> Path:
+    """*path*, absolute, without links and dots, as realpath(3), though the last parts of it need not exist.
+    OSError; TimeoutError after PATIENCE_S."""
+    return Path(os.fsdecode(_told(path, PATIENCE_S, _FOLLOW, os.fspath(path))))
+
+
+def _told(path: Path, timeout_s: float | None, program: str, *arguments: str) -> bytes:
+    """What *program* writes, which asks about *path*. OSError by the number that it ends with."""
     asking = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _ASK, str(path), name],
+        [sys.executable, "-I", "-S", "-c", program, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -134,7 +134,7 @@ def _whose(entry: MountEntry) -> str:
 def is_dead(path: Path) -> bool:
     """Whether *path* is covered by a mount whose process has ended; Failure when it does not say."""
     try:
-        outside.xattr(path, SOCKET_XATTR, answering.PATIENCE_S)
+        outside.xattr(path, SOCKET_XATTR, outside.PATIENCE_S)
     except TimeoutError:
         raise Failure(f"{path}: what is mounted here does not answer; unmount that first") from None
     except OSError as error:

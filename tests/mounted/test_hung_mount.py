@@ -13,7 +13,7 @@ import pytest
 
 from daemon.cli import run
 from daemon.control import client
-from daemon.places import answering
+from daemon.places import outside
 from daemon.places.mounttable import read_mounts
 from daemon.process.mountpoint import unmount
 from tests.mounted.realmount import RealMount
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.only_on("dropbox", because="what hangs is this machine'
 @pytest.fixture
 def hung(real_mount: RealMount, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The mount point of a mount whose process was stopped."""
-    monkeypatch.setattr(answering, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(outside, "PATIENCE_S", 0.3)
     real_mount.freeze()
     yield real_mount.path
     real_mount.thaw()

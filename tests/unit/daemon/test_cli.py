@@ -376,7 +376,7 @@ def test_what_a_mount_tells_is_shown_in_lines_that_print(
 
     monkeypatch.setattr(Client, "at", lambda *_: Told())
     for module in (inspect, parked):
-        monkeypatch.setattr(module, "find_place", lambda _: Place(Path(f"/mnt/{name}"), "/"))
+        monkeypatch.setattr(module, "find_place", lambda *_, **__: Place(Path(f"/mnt/{name}"), "/"))
     assert run([*arguments, "/x"]) == 1
     told = capsys.readouterr()
     for line in [*told.out.splitlines(), *told.err.splitlines()]:

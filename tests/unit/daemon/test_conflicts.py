@@ -42,7 +42,7 @@ def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr("daemon.cli.conflicts.ask_status", ask)
     monkeypatch.setattr(
         "daemon.cli.conflicts.find_place",
-        lambda path: Place(tmp_path, f"/{path.relative_to(tmp_path)}".rstrip(".")),
+        lambda path, **_: Place(tmp_path, f"/{path.relative_to(tmp_path)}".rstrip(".")),
     )
     yield tmp_path
 

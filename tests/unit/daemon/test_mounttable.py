@@ -9,6 +9,7 @@ import pytest
 
 from daemon.control.client import Place, all_mounts, bind_at, find_mount, find_place
 from daemon.failure import Failure
+from daemon.places import outside
 from daemon.places.mounttable import MountEntry, mount_above, mount_at, parse_mountinfo, read_mounts, resolved
 
 MOUNTINFO = r"""
@@ -64,9 +65,11 @@ def test_a_place_elsewhere_is_told(tmp_path: Path) -> None:
 def test_a_mount_is_found_at_its_root_only() -> None:
     entries = parse_mountinfo(MOUNTINFO)
     assert find_mount(Path("/mnt/b"), entries) == Path("/mnt/b")
-    for path in ("/mnt/a/x", "/mnt/a/inner", "/mnt"):
+    for path in ("/mnt/a/inner", "/mnt"):
         with pytest.raises(Failure, match="no mountfs mount here"):
             find_mount(Path(path), entries)
+    with pytest.raises(Failure, match="it lies on the mount at /mnt/a: name that"):
+        find_mount(Path("/mnt/a/x"), entries)
 
 
 def test_all_mounts_are_listed() -> None:
@@ -120,7 +123,7 @@ def test_a_mount_is_found_where_it_is_bound() -> None:
     entries = parse_mountinfo(BOUND)
     for path in ("/mnt/a", "/srv/whole", "/srv/folder"):
         assert find_mount(Path(path), entries) == Path("/mnt/a")
-    with pytest.raises(Failure, match="no mountfs mount here"):
+    with pytest.raises(Failure, match="it lies on the mount at /srv/folder: name that"):
         find_mount(Path("/srv/folder/x"), entries)
     assert [bind_at(Path(path), entries) for path in ("/mnt/a", "/srv/alone", "/srv/home", "/mnt")] == [
         None
@@ -172,7 +175,7 @@ def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
         resolved(tmp_path / "a" / "x", [])
 
 
-def test_a_mount_of_ours_is_asked_nothing(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mount_of_ours_is_asked_by_another_process(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
     readlink = os.readlink
 
@@ -186,10 +189,24 @@ def test_a_mount_of_ours_is_asked_nothing(links: Path, monkeypatch: pytest.Monke
         MountEntry(links / "a" / "b", "tmpfs", "tmpfs"),
         MountEntry(links / "a" / "b" / "c", "fuse.mountfs", "y:"),
     ]
+    (links / "a" / "out").symlink_to("../to-b/..")
     assert resolved(links / "to-a" / "x" / ".." / "y", mounts) == links / "a" / "y"
     assert resolved(links / "to-b" / "back" / "c" / "z", mounts) == links / "a" / "b" / "c" / "z"
+    assert resolved(links / "to-a" / "out", mounts) == links / "a"
+    assert resolved(links / "to-a" / "out", mounts, is_itself=True) == links / "a" / "out"
+    assert resolved(links / "to-a" / "out" / "..", mounts, is_itself=True) == links
     assert not [path for path in asked if path == links / "a" or path.is_relative_to(links / "a" / "b" / "c")]
+    assert links / "a" / "out" not in asked
     assert links / "a" / "b" in asked
+
+
+def test_in_a_mount_that_does_not_answer_no_link_is_followed(
+    links: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "_FOLLOW", "import signal; signal.pause()")
+    monkeypatch.setattr(outside, "PATIENCE_S", 0.0)
+    mounts = [MountEntry(links, "fuse.mountfs", "x:")]
+    assert resolved(links / "to-a" / ".." / "b", mounts) == links / "b"
 
 
 def test_where_one_is_matters_to_relative_paths_alone(

@@ -32,7 +32,7 @@ class Mounts:
 def mounts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Client, "at", Mounts)
     monkeypatch.setattr(paths, "all_mounts", lambda: [Path("/mnt/dead"), Path("/mnt/alive")])
-    monkeypatch.setattr(paths, "find_place", lambda path: Place(Path("/mnt/alive"), f"/{path.name}"))
+    monkeypatch.setattr(paths, "find_place", lambda path, **_: Place(Path("/mnt/alive"), f"/{path.name}"))
 
 
 @pytest.mark.parametrize("command", ["pin", "cache"])

@@ -126,7 +126,7 @@ def test_the_command_prints_a_line_for_each_event(
             return [Story(account.story(RemotePath("/f")))]
 
     monkeypatch.setattr(Client, "at", lambda _place, _about: Answering())
-    monkeypatch.setattr("daemon.cli.story.find_place", lambda path: Place(Path("/mnt"), "/f"))
+    monkeypatch.setattr("daemon.cli.story.find_place", lambda *_, **__: Place(Path("/mnt"), "/f"))
     assert run(["log", "/mnt/f"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ", 1)[1] for line in lines] == told(account, "/f")
