@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.table import Table
 
-from daemon.cli.bars import in_time, text
+from daemon.cli.bars import in_time, table, text
 from daemon.cli.context import ANY_PATH, Context, tell
 from daemon.cli.eachmount import in_each
 from daemon.cli.overview import ask_status
@@ -78,10 +77,10 @@ def _list(context: Context, found: Sequence[Conflict], *, as_json: bool) -> int:
             told = {"mine": str(each.mine), "theirs": str(each.theirs), "age_s": each.age_s}
             click.echo(json.dumps(told))
     elif found:
-        table = Table("yours", "theirs", "ago", box=None, padding=(0, 2, 0, 0))
+        shown = table("yours", "theirs", "ago")
         for each in found:
-            table.add_row(text(str(each.mine)), text(each.theirs.name), in_time(each.age_s))
-        context.out.print(table)
+            shown.add_row(text(str(each.mine)), text(each.theirs.name), in_time(each.age_s))
+        context.out.print(shown)
     return 1 if found else 0
 
 

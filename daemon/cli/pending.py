@@ -8,9 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.table import Table
 
-from daemon.cli.bars import in_time, text
+from daemon.cli.bars import in_time, table, text
 from daemon.cli.context import ANY_PATH, Context, say
 from daemon.control.changes import ChangesRequest, PendingChange, PendingChanges
 from daemon.control.client import Client, Place, all_mounts, find_place
@@ -35,9 +34,7 @@ def pending(context: Context, path: Path | None, as_json: bool) -> int:
     places = [find_place(path)] if path is not None else [Place(each, "/") for each in all_mounts()]
     if not places:
         raise Failure("nothing is mounted; mountfs status tells what is journaled")
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in COLUMNS:
-        table.add_column(title, overflow="fold")
+    shown = table(*COLUMNS)
     count = failures = 0
     for place in places:
         try:
@@ -46,14 +43,14 @@ def pending(context: Context, path: Path | None, as_json: bool) -> int:
                 if as_json:
                     click.echo(json.dumps(_as_json(place, change)))
                 elif context.out.is_terminal:
-                    table.add_row(*map(text, _cells(place, change)))
+                    shown.add_row(*map(text, _cells(place, change)))
                 else:
                     click.echo("\t".join(map(printable, _cells(place, change))))
         except Failure as failure:  # of this one: the others are asked all the same
             failures += 1
             say(str(failure))
-    if table.row_count:
-        context.out.print(table)
+    if shown.row_count:
+        context.out.print(shown)
     return 1 if count or failures else 0
 
 

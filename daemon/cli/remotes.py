@@ -8,14 +8,13 @@ from pathlib import Path
 
 import click
 from rich.table import Table
-from rich.text import Text
 
+from daemon.cli.bars import table, text
 from daemon.cli.context import Context, kept_in, tell
 from daemon.config.boxremote import BoxRemote, given_keys
 from daemon.config.settings import AccountRemote, SandboxRemote, Settings
 from daemon.control.status import in_bytes, plural
 from daemon.places.statedir import StateDir
-from daemon.printable import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +87,11 @@ def _signed_in(remote: AccountRemote) -> str:
 
 
 def _table(found: list[Described]) -> Table:
-    table = Table("remote", "service", "signed in by", "pending", box=None, padding=(0, 2, 0, 0))
+    shown = table("remote", "service", "signed in by", "pending")
     for each in found:
         pending = "none"
         if each.pending:
             pending = f"{plural(each.pending, 'change')}, {in_bytes(each.pending_bytes)}"
         row = (f"{each.name}:", each.service, each.signed_in, pending)
-        table.add_row(*(Text(printable(text)) for text in row))
-    return table
+        shown.add_row(*map(text, row))
+    return shown

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from daemon.cli.bars import in_time, render_transfer, text
+from daemon.cli.bars import in_time, render_transfer, table, text
 from daemon.control.health import trouble_of
 from daemon.control.status import (
     Cache,
@@ -27,6 +27,8 @@ def render_status(status: MountStatus) -> RenderableType:
     """Everything ``mountfs status`` tells about one mount."""
     account = status.account
     head = Table.grid(padding=(0, 2))
+    for _ in ("label", "value"):
+        head.add_column(overflow="fold")
     for label, value in _facts(status):
         head.add_row(text(label, "dim"), text(value))
     parts: list[RenderableType] = [text(f"{status.remote} on {status.mountpoint}", "bold"), head]
@@ -36,21 +38,21 @@ def render_status(status: MountStatus) -> RenderableType:
     if account.states:
         parts.append(_tallies(account.states))
     if account.calls:
-        table = _table("API calls", "count")
+        calls = table("API calls", "count", numbers=1)
         for route, count in sorted(account.calls.items(), key=lambda item: (-item[1], item[0])):
-            table.add_row(text(route), str(count))
-        parts.append(table)
+            calls.add_row(text(route), str(count))
+        parts.append(calls)
     if account.troubles:
-        table = Table("path", "state", "ago", "what", box=None, padding=(0, 2, 0, 0))
+        troubles = table("path", "state", "ago", "what")
         for trouble in account.troubles:
             path, state, reason = text(trouble.path), text(trouble.state), text(trouble.reason)
-            table.add_row(path, state, in_time(trouble.age_s), reason)
-        parts.append(table)
+            troubles.add_row(path, state, in_time(trouble.age_s), reason)
+        parts.append(troubles)
     if account.copies:
-        table = Table("copy", "kind", "ago", "what to do", box=None, padding=(0, 2, 0, 0))
+        copies = table("copy", "kind", "ago", "what to do")
         for copy in account.copies:
-            table.add_row(text(copy.path), text(copy.kind), in_time(copy.age_s), text(copy.advice))
-        parts.append(table)
+            copies.add_row(text(copy.path), text(copy.kind), in_time(copy.age_s), text(copy.advice))
+        parts.append(copies)
     for stray in account.strays:
         parts.append(
             text(
@@ -136,15 +138,7 @@ def _transport(transport: Transport) -> str:
 
 
 def _tallies(states: Mapping[str, Tally]) -> Table:
-    table = _table("changes", "count", "bytes")
+    changes = table("changes", "count", "bytes", numbers=2)
     for state, tally in states.items():
-        table.add_row(text(state), str(tally.count), in_bytes(tally.size_bytes))
-    return table
-
-
-def _table(first: str, *numbers: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column(first)
-    for name in numbers:
-        table.add_column(name, justify="right")
-    return table
+        changes.add_row(text(state), str(tally.count), in_bytes(tally.size_bytes))
+    return changes

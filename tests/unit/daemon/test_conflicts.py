@@ -65,6 +65,16 @@ def test_conflicted_copies_are_listed_with_what_they_lie_beside(
     assert run(["conflicts", str(mount / "d" / "other.txt")]) == 0
 
 
+def test_on_a_narrow_terminal_no_path_is_cut(
+    mount: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    assert run(["conflicts"]) == 1
+    _, *lines = capsys.readouterr().out.splitlines()
+    first = "".join(line.partition("  ")[0].strip() for line in lines).replace(" ", "")
+    assert first == f"{mount}/d/{MINE}".replace(" ", "")
+
+
 @pytest.mark.parametrize("named", [MINE, "report.txt"])
 @pytest.mark.parametrize(
     ("keep", "left"),

@@ -17,6 +17,7 @@ from rich.console import Console
 from daemon.cli import overview, run
 from daemon.cli.bars import in_figures, render_transfer
 from daemon.cli.context import Context
+from daemon.cli.screen import render_status
 from daemon.cli.watch import keys, screen, watch_on
 from daemon.control.changes import PendingChange, PendingChanges
 from daemon.control.client import Client, Place
@@ -30,8 +31,8 @@ from tests.unit.daemon.test_protocol import STATUS, TRANSFER
 WELL = replace(STATUS, account=AccountStatus("dbid:x"))
 
 
-def spoken(renderable: object) -> str:
-    console = Console(file=io.StringIO(), width=160, highlight=False)
+def spoken(renderable: object, columns: int = 160) -> str:
+    console = Console(file=io.StringIO(), width=columns, highlight=False)
     console.print(renderable)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -171,6 +172,17 @@ def test_bars_tell_bytes_of_bytes_a_rate_and_the_time_to_go() -> None:
     assert "3.0 MiB of 4.0 MiB" in lines[1]
     assert lines[1].startswith("/big.iso")
     assert lines[2] == "/note and 7 more"
+
+
+def test_on_a_narrow_terminal_nothing_is_cut() -> None:
+    long = "/" + "q" * 100
+    [trouble, *_], [copy, *_] = STATUS.account.troubles, STATUS.account.copies
+    account = replace(
+        STATUS.account, troubles=(replace(trouble, path=long),), copies=(replace(copy, path=long),)
+    )
+    shown = spoken(render_status(replace(STATUS, account=account, state_dir=long, page=long)), 50)
+    assert shown.count("q") == 4 * 100
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
 
 
 def test_what_does_not_move_is_waiting() -> None:
