@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,6 +21,7 @@ from daemon.failure import Failure
 from mountfs.errors import MountfsError
 
 EXIT_USAGE = 2
+OUTPUT = "standard output"
 
 
 _MODULES = {
@@ -51,6 +53,12 @@ class _NobodyReads(Exception):
 class _Commands(click.Group):
     """A command is imported when it is run: what one of them needs, such as HTTP, takes longer to load than
     most of the others take to run. The help and the completion of names load none."""
+
+    def make_context(self, *given: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*given, **more)  # which shows help and version
+        except BrokenPipeError:
+            raise _NobodyReads from None
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -137,14 +145,20 @@ def run(arguments: Sequence[str]) -> int:
     except MountfsError as error:
         return _complain(str(error), 1)
     except _NobodyReads:
-        # Python must not try to flush the output again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 128 + signal.SIGPIPE
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted", 128 + signal.SIGINT)
     except OSError as error:
+        if error.filename == OUTPUT:
+            _write_no_more()
         return _complain(told_of(error), 1)
     return result if isinstance(result, int) else 0
+
+
+def _write_no_more() -> None:
+    """Python must not try to flush the output again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: click.UsageError) -> str:
@@ -177,9 +191,29 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
+class _Output(io.FileIO):
+    """Standard output, which is named where it cannot be written to: ``No space left on device`` alone would
+    be about the mount, the state directory or the account."""
+
+    def write(self, piece: Any, /) -> int:
+        try:
+            return super().write(piece)
+        except OSError as error:
+            error.filename = OUTPUT
+            raise
+
+
+def _name_output() -> None:
+    was = sys.stdout
+    if isinstance(was, io.TextIOWrapper):
+        output = io.BufferedWriter(_Output(was.fileno(), "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(output, was.encoding, was.errors, line_buffering=was.line_buffering)
+
+
 def main() -> None:
     """The entry point of the ``mountfs`` program. What the encoding of a terminal lacks is escaped."""
     _open_standard_streams()
+    _name_output()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")

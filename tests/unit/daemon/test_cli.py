@@ -340,7 +340,7 @@ def test_an_interrupt_while_the_program_is_loaded_is_no_traceback(tmp_path: Path
     assert (told.returncode, told.stdout, told.stderr) == (-signal.SIGINT, b"", b"")
 
 
-@pytest.mark.parametrize("command", ["manual", "remotes"])
+@pytest.mark.parametrize("command", ["manual", "remotes", "--help", "--version"])
 def test_who_stops_reading_is_no_trouble_of_a_mount(tmp_path: Path, command: str) -> None:
     """One writes by itself, one by rich."""
     config = tmp_path / "mountfs.toml"
@@ -356,6 +356,16 @@ def test_who_stops_reading_is_no_trouble_of_a_mount(tmp_path: Path, command: str
             check=False,
         )
     assert (told.returncode, told.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+@pytest.mark.parametrize("command", ["manual", "remotes", "--help"])
+def test_output_that_cannot_be_written_is_told_from_a_disk_of_the_mount(command: str) -> None:
+    with open("/dev/full", "wb") as output:
+        told = subprocess.run(
+            [sys.executable, "-m", "daemon.cli", command], stdout=output, stderr=subprocess.PIPE, check=False
+        )
+    said = b"mountfs: standard output: No space left on device\n"
+    assert (told.returncode, told.stderr) == (1, said)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
