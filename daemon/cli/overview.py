@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from daemon.cli.context import Context, default_options, say
 from daemon.cli.screen import render_status
 from daemon.config.options import layered
-from daemon.control.client import Client, all_mounts, find_mount, last_of
+from daemon.control.client import Client, Elsewhere, all_mounts, find_mount, last_of
 from daemon.control.health import Health, health_of, trouble_of, worst
 from daemon.control.protocol import StatusReply, StatusRequest
 from daemon.control.status import MountStatus, in_bytes, plural
@@ -56,6 +56,8 @@ def look(context: Context, mountpoint: Path | None) -> Overview:
         try:
             found.mounts.append(ask_status(place if mountpoint is None else find_mount(place)))
         except Failure as failure:
+            if mountpoint is None and isinstance(failure, Elsewhere):
+                continue
             found.silent[str(place)] = str(failure)
     if not found.mounts and not found.silent:
         found.journaled = _journaled(context)

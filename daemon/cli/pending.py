@@ -12,7 +12,7 @@ import click
 from daemon.cli.bars import in_time, table, text
 from daemon.cli.context import ANY_PATH, Context, say
 from daemon.control.changes import ChangesRequest, PendingChange, PendingChanges
-from daemon.control.client import Client, Place, all_mounts, find_place
+from daemon.control.client import Client, Elsewhere, Place, all_mounts, find_place
 from daemon.control.protocol import Listed
 from daemon.control.status import in_bytes, plural
 from daemon.failure import Failure
@@ -47,6 +47,8 @@ def pending(context: Context, path: Path | None, as_json: bool) -> int:
                 else:
                     click.echo("\t".join(map(printable, _cells(place, change))))
         except Failure as failure:  # of this one: the others are asked all the same
+            if path is None and isinstance(failure, Elsewhere):
+                continue
             failures += 1
             say(str(failure))
     if shown.row_count:

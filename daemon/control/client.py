@@ -27,6 +27,7 @@ from daemon.control.protocol import (
 from daemon.failure import Failure
 from daemon.places import answering, outside
 from daemon.places.mounttable import MountEntry, mount_above, mount_at, original, read_mounts, resolved
+from daemon.places.runtimedir import process_at
 
 R = TypeVar("R")
 
@@ -36,6 +37,10 @@ SILENCE_S = 60.0
 
 class DeadMount(Failure):
     """A mountfs mount stands here, but its process has ended."""
+
+
+class Elsewhere(Failure):
+    """A mountfs mount stands here, but its process listens in another container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +190,11 @@ class Client:
             raise Failure(f"{self._mountpoint}: belongs to another user") from None
         except (ConnectionRefusedError, FileNotFoundError):
             connection.close()
-            number = self._socket_path.stem
-            end = (
-                f"; run: kill {number}, which sends what is pending and unmounts" if number.isdigit() else ""
-            )
+            number = process_at(self._socket_path)
+            if number is None:
+                what = "its process runs in another container; run the command there"
+                raise Elsewhere(f"{self._mountpoint}: {what}") from None
+            end = f"; run: kill {number}, which sends what is pending and unmounts"
             raise Failure(f"{self._mountpoint}: the mount's process no longer listens{end}") from None
         except OSError as error:
             connection.close()

@@ -17,14 +17,31 @@ LONGEST_SOCKET_PATH_BYTES = 107
 def socket_path(environ: Mapping[str, str], uid: int, pid: int) -> Path:
     """Where process *pid* listens: in the first candidate whose socket path is short enough.
 
+    The name tells the process from those of other containers that see the mount. In most of these there is
+    such a directory as well, and a process of the same number listens in it: number 1.
+
     The directory is made, for this user alone. Failure when it is not ours.
     """
     for directory in candidates(environ, uid):
-        path = directory / f"{pid}.sock"
+        path = directory / f"{pid}-{_namespace()}.sock"
         if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH_BYTES and _is_possible(directory):
             make_private(directory, uid)
             return path
     raise Failure("no directory for the control socket: set XDG_RUNTIME_DIR to a short path of your own")
+
+
+def process_at(socket: Path) -> int | None:
+    """The number of the process that listens at *socket*; None: it has that number in another container."""
+    number, _, namespace = socket.stem.partition("-")
+    return int(number) if number.isdigit() and namespace == _namespace() else None
+
+
+def _namespace() -> str:
+    """The number of this process's PID namespace; namespaces(7)."""
+    try:
+        return "".join(filter(str.isdecimal, os.readlink("/proc/self/ns/pid")))  # noqa: PTH115 - of no file
+    except OSError:  # /proc is not mounted
+        return "0"
 
 
 def candidates(environ: Mapping[str, str], uid: int) -> list[Path]:

@@ -19,6 +19,7 @@ from daemon.places import answering, outside
 from daemon.places.holders import holder_of
 from daemon.places.mounttable import MountEntry, mount_at, read_mounts, resolved
 from daemon.places.ownership import LASTING, refusal
+from daemon.places.runtimedir import process_at
 from daemon.printable import quoted
 
 LOG = logging.getLogger(__name__)
@@ -124,10 +125,10 @@ def _check_free(path: Path, target: Path) -> None:
 def _whose(entry: MountEntry) -> str:
     """The remote, and the process, whose control socket has its number."""
     try:
-        number = socket_of(entry.mountpoint).stem
+        number = process_at(socket_of(entry.mountpoint))
     except Failure:
-        number = ""
-    process = f", process {number}" if number.isdigit() else ""
+        number = None
+    process = "" if number is None else f", process {number}"
     return f" ({entry.source}{process})"
 
 

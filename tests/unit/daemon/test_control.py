@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from daemon.control.account import Backlog
-from daemon.control.client import Client
+from daemon.control.client import Client, Elsewhere
 from daemon.control.protocol import (
     CHANGES_A_LINE,
     CommandRequest,
@@ -46,6 +46,7 @@ from daemon.control.protocol import (
 from daemon.control.server import ControlServer, Conversation
 from daemon.control.status import Tally, Transfer
 from daemon.failure import Failure
+from daemon.places.runtimedir import socket_path
 from mountfs.clock import SystemClock
 from mountfs.errors import Offline
 from tests.unit.daemon.fakes import PATIENCE_S, FakeAccount
@@ -433,10 +434,13 @@ def _synced(request: Request) -> Iterator[Synced]:
 
 
 def test_a_process_that_no_longer_listens_is_told(tmp_path: Path) -> None:
+    gone = socket_path({"XDG_RUNTIME_DIR": str(tmp_path)}, os.getuid(), 812)
     with pytest.raises(Failure, match="/m: the mount's process no longer listens"):
-        list(Client(Path("/m"), tmp_path / "absent").ask(StatusRequest()))
+        list(Client(Path("/m"), gone).ask(StatusRequest()))
     with pytest.raises(Failure, match="no longer listens; run: kill 812, which sends what is pending"):
-        list(Client(Path("/m"), tmp_path / "812.sock").ask(StatusRequest()))
+        list(Client(Path("/m"), gone).ask(StatusRequest()))
+    with pytest.raises(Elsewhere, match="/m: its process runs in another container; run the command there"):
+        list(Client(Path("/m"), tmp_path / "812-7.sock").ask(StatusRequest()))
 
 
 def test_a_socket_of_somebody_else_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

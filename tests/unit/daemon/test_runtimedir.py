@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from daemon.failure import Failure
-from daemon.places.runtimedir import LONGEST_SOCKET_PATH_BYTES, candidates, make_private, socket_path
+from daemon.places.runtimedir import (
+    LONGEST_SOCKET_PATH_BYTES,
+    candidates,
+    make_private,
+    process_at,
+    socket_path,
+)
 
 ME = os.getuid()
 
@@ -27,9 +33,20 @@ def test_a_user_without_a_session_gets_the_temporary_directory() -> None:
 
 def test_the_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     path = socket_path({"XDG_RUNTIME_DIR": str(tmp_path)}, ME, pid=7)
-    assert path == tmp_path / "mountfs" / "7.sock"
+    assert path.parent == tmp_path / "mountfs"
+    assert process_at(path) == 7
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert socket_path({"XDG_RUNTIME_DIR": str(tmp_path)}, ME, pid=8).parent == path.parent
+
+
+def test_a_process_of_another_container_has_no_number_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    own = socket_path(environ, ME, pid=1)
+    monkeypatch.setattr(os, "readlink", lambda _: "pid:[7]")
+    assert process_at(own) is None
+    assert socket_path(environ, ME, pid=1) != own
 
 
 def test_a_path_too_long_for_a_socket_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
