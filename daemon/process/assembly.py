@@ -34,7 +34,6 @@ from daemon.process.transportcalls import TransportCalls
 from daemon.process.worker import Worker, waker_of
 from daemon.signin.identity import identity_mark
 from daemon.upkeep.pinner import Pinner
-from daemon.upkeep.pins import PINS
 from mountfs.clock import SystemClock, boot_id
 from mountfs.errors import Internal, MountfsError, NoSpace, Refused
 from mountfs.fuse.kernel import drops_pages
@@ -49,7 +48,7 @@ from mountfs.transport.link import Child
 from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.foreign import PROGRAM
 from mountfs.tree.node import Node, State
-from mountfs.tree.peek import has_fact
+from mountfs.tree.peek import has_pins
 from mountfs.tree.strays import set_aside_directory
 from mountfs.tree.walks import THREADS
 
@@ -236,7 +235,7 @@ class _Assembly:
             lock,
             slot.is_shared,
             slot.other_caches,
-            partial(self.state.drop_idle_caches, slot, partial(has_fact, key=PINS)),
+            partial(self.state.drop_idle_caches, slot, has_pins),
         )
 
     def _settings(self) -> Settings:

@@ -12,7 +12,6 @@ from daemon.control.status import plural
 from daemon.failure import Failure
 from daemon.places.statedir import Slot, StateDir
 from daemon.printable import quoted
-from daemon.upkeep.pins import PINS
 from mountfs.model.entry import Account
 from mountfs.tree.database import StoreUnusable
 from mountfs.tree.foreign import Foreign, foreign
@@ -46,7 +45,7 @@ def is_spent(slot: Slot) -> bool:
 
 
 def _foreign(slot: Slot) -> Foreign | None:
-    return foreign(slot.journal, slot.spool, set_aside_directory(slot.spool), PINS)
+    return foreign(slot.journal, slot.spool, set_aside_directory(slot.spool))
 
 
 def _set_aside(slot: Slot, found: Foreign) -> None:

@@ -81,7 +81,7 @@ class Pinner:
         self._recover_s = -math.inf
         self._is_unpinned = False
         """Whether what this pass has still to do may be wanted no more."""
-        cache.spares_former = bool(self._pins.all())
+        cache.spares_former = self._pins.has_any()
 
     # What is pinned
 
@@ -138,7 +138,7 @@ class Pinner:
             elif self._folders:
                 self._look_into(self._folders.popleft())
             elif not self._begins_pass(now_s):
-                return now_s + self._rest_s if self._pins.all() else math.inf
+                return now_s + self._rest_s if self._pins.has_any() else math.inf
         except Transient as error:
             ended_s, jitter = self._clock.now_s(), self._clock.jitter()
             self._pacer.failed(error, started_s=now_s, now_s=ended_s, jitter=jitter)

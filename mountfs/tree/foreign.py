@@ -1,9 +1,10 @@
 """A journal of another version of mountfs: what is left in it.
 
 Its rows are not converted: what a column means to another version, this one cannot know. All versions have in
-common ``schema``, ``program`` and ``pins`` of ``meta``, and these: ``nodes.is_dirty``, ``nodes.kind``,
-``nodes.attributes``, ``nodes.time_s``, ``contents.node``, ``flights``, ``notices``. One that has anything
-else to lose has a table of a name that is none here, and then nothing is known of it.
+common ``schema`` and ``program`` of ``meta``, and these: ``nodes.is_dirty``, ``nodes.kind``,
+``nodes.attributes``, ``nodes.time_s``, ``contents.node``, ``flights``, ``notices``. What is pinned is in the
+table ``pins``; up to version 5 it was in a fact of that name. One that has anything else to lose has a table
+of a name that is none here, and then nothing is known of it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _PENDING = (
     "SELECT count(*) FROM contents WHERE node IS NOT NULL",
     "SELECT count(*) FROM flights",
 )
+_PINS = "pins"
 _OWN = (
     "SELECT count(*) FROM nodes WHERE kind = 'special' OR attributes IS NOT NULL OR time_s IS NOT NULL",
     "SELECT count(*) FROM notices",
@@ -50,15 +52,15 @@ class Foreign:
         return self.pending == 0 and not self.own and not self.set_aside
 
 
-def foreign(path: Path, spool: Path, set_aside: Path, pins: str) -> Foreign | None:
+def foreign(path: Path, spool: Path, set_aside: Path) -> Foreign | None:
     """Of the store at *path*, which no process writes to; None: there is none, it is of this version, or it
-    is damaged. *set_aside*: the directory of files of lost changes. *pins*: the fact with those."""
+    is damaged. *set_aside*: the directory of files of lost changes."""
     if not path.is_file():
         return None
     try:
         with closing(connect_to_read(path)) as db:
             facts = dict(
-                db.execute("SELECT key, value FROM meta WHERE key IN ('schema', ?, ?)", (PROGRAM, pins))
+                db.execute("SELECT key, value FROM meta WHERE key IN ('schema', ?, ?)", (PROGRAM, _PINS))
             )
             version = str(facts.get("schema", ""))
             if not version.isdecimal() or version == str(VERSION):
@@ -66,7 +68,7 @@ def foreign(path: Path, spool: Path, set_aside: Path, pins: str) -> Foreign | No
             pending, own = _left(db, spool)
     except UNREADABLE:
         return None
-    has_more = bool(facts.get(pins)) or _size(Path(f"{path}{ENDING}")) > 0
+    has_more = bool(facts.get(_PINS)) or _size(Path(f"{path}{ENDING}")) > 0
     return Foreign(int(version), facts.get(PROGRAM, ""), pending, own + has_more, _files(set_aside))
 
 
@@ -74,9 +76,11 @@ def _left(db: sqlite3.Connection, spool: Path) -> tuple[int | None, int]:
     try:
         with closing(sqlite3.connect(":memory:")) as known:
             known.executescript(DDL)
-            if _tables(db) - _tables(known):
+            tables = _tables(db)
+            if tables - _tables(known):
                 return None, 0
-        counts = [[db.execute(query).fetchone()[0] for query in queries] for queries in (_PENDING, _OWN)]
+        own = [*_OWN, f"SELECT count(*) FROM {_PINS}"] if _PINS in tables else _OWN
+        counts = [[db.execute(query).fetchone()[0] for query in queries] for queries in (_PENDING, own)]
         files = sum(each.stat().st_size > 0 for each in os.scandir(spool)) if spool.is_dir() else 0
     except (*UNREADABLE, OSError):
         return None, 0

@@ -78,18 +78,18 @@ def names_file(path: Path, spool: str) -> bool:
     return _has(path, "SELECT 1 FROM contents WHERE spool = ?", spool, if_unreadable=False)
 
 
-def has_fact(path: Path, key: str) -> bool:
-    """Whether the store at *path* has a fact of that name; not where there is no store. True where it cannot
-    be read."""
-    return _has(path, "SELECT 1 FROM meta WHERE key = ?", key, if_unreadable=True)
+def has_pins(path: Path) -> bool:
+    """Whether anything is pinned in the store at *path*; not where there is no store. True where it cannot be
+    read."""
+    return _has(path, "SELECT 1 FROM pins", if_unreadable=True)
 
 
-def _has(path: Path, query: str, value: str, *, if_unreadable: bool) -> bool:
+def _has(path: Path, query: str, *values: str, if_unreadable: bool) -> bool:
     if not path.is_file():
         return False
     try:
         with closing(_connect_beside(path)) as db:
-            return db.execute(query, (value,)).fetchone() is not None
+            return db.execute(query, values).fetchone() is not None
     except UNREADABLE:
         return if_unreadable
 

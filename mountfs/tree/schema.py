@@ -85,10 +85,12 @@ only grow, and whether names in them that the service has are hidden by somethin
 the folder listed again). Folders without a row were never listed.
 ``detached``: folders that vanished with everything in them; the sweeper removes the rows below them.
 ``notices``: what a person should know: conflicts, refusals, recovered copies. Newest 200 kept.
+``pins``: what is kept here, in the order in which it was pinned: the node, 0 for whatever stands at the path,
+and the path from the top of the account, where the node was when last looked at; with its folded form.
 ``meta``: ``schema`` version, ``boot_id`` of the machine's run that last wrote, ``next_id``: no row has it or
 a higher one, ``cursor`` in the service's changes, ``former_places`` of moved folders, which changes may still
 name, ``identity`` of this store, ``adopted-`` and the identity of each store that was taken over into it,
-``program``: the version of the mountfs that wrote last, ``pins``, ``link_bytes_s``: how fast the link was.
+``program``: the version of the mountfs that wrote last, ``link_bytes_s``: how fast the link was.
 What may still arrive though it was given up: ``late_files``, ``late_moves``, ``late_versions``,
 ``late_removals``, with their times by the clock that ``steady_time`` takes along from one start to the next.
 
@@ -100,7 +102,7 @@ from __future__ import annotations
 
 from mountfs.model.order import OrderKind
 
-VERSION = 5
+VERSION = 6
 
 _KINDS = ", ".join(f"'{kind}'" for kind in OrderKind)
 
@@ -207,6 +209,14 @@ CREATE TABLE notices (
     path    TEXT NOT NULL,
     text    TEXT NOT NULL
 ) STRICT;
+CREATE TABLE pins (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    node     INTEGER NOT NULL,
+    path     TEXT NOT NULL,
+    path_key TEXT NOT NULL
+) STRICT;
+CREATE INDEX pins_by_node ON pins (node);
+CREATE INDEX pins_by_path ON pins (path_key);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('schema', '{VERSION}');
 """

@@ -19,6 +19,7 @@ from mountfs.tree.node import ROOT_ID, Flight, Node, State
 from mountfs.tree.noticerows import NoticeRows
 from mountfs.tree.orphanrows import OrphanRows
 from mountfs.tree.partrows import PartRows
+from mountfs.tree.pinrows import PinRows
 from mountfs.tree.rows import (
     CONTENT_COLUMNS,
     NEW_FILE,
@@ -89,6 +90,7 @@ class Store:
         self.orphans = OrphanRows(self._db, are_kept=ends_sessions)
         self.notices = NoticeRows(self._db)
         self.detached = DetachedRows(self._db)
+        self.pins = PinRows(self._db)
         self.attribute_log = AttributeLog(path, boot_id)
         try:
             check_version(self._db)

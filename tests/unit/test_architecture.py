@@ -171,6 +171,7 @@ LAYERS_OF_THE_TREE = (
         "noticerows",
         "orphanrows",
         "partrows",
+        "pinrows",
         "refusal",
         "schema",
         "sharedsync",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daemon.upkeep.pinner import Pinner
-from daemon.upkeep.pins import PINS
 from mountfs.model.path import RemotePath
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
@@ -86,21 +84,3 @@ def test_a_pin_of_what_is_not_there_stays_and_finds_what_comes(estate: Estate) -
     assert pinned(ours) == {"/other": (0, 0)}
     ours.theirs("/other", b"again")
     assert pinned(ours) == {"/other": (1, 5)}
-
-
-@pytest.mark.parametrize("rows", ["[999]", "nonsense", '{"a": 1}', "[[1]]"])
-def test_pins_that_make_no_sense_keep_nothing_else_from_being_taken_over(estate: Estate, rows: str) -> None:
-    estate.theirs.put("/new", b"new")
-    with estate.theirs.core.tree.transaction():
-        estate.theirs.core.tree.store.set_fact(PINS, rows)
-    ours = estate.take_over()
-    ours.settle()
-    assert ours.remote()["/new"] == b"new"
-    assert pinned(ours) == {}
-
-
-def test_pins_of_ids_alone_are_taken_over(estate: Estate) -> None:
-    node = estate.theirs.node("/kept/g")
-    with estate.theirs.core.tree.transaction():
-        estate.theirs.core.tree.store.set_fact(PINS, json.dumps([node.id]))
-    assert pinned(estate.take_over()) == {"/kept/g": (1, 1)}

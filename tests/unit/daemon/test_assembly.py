@@ -341,7 +341,12 @@ def with_a_mode(store: Path) -> None:
 
 
 def with_a_pin(store: Path) -> None:
+    changed(store, "INSERT INTO pins (node, path, path_key) VALUES (2, '/f', '/f')")
+
+
+def with_a_pin_of_version_5(store: Path) -> None:
     changed(store, "INSERT INTO meta VALUES ('pins', '[2]')")
+    changed(store, "DROP TABLE pins")
 
 
 def with_a_line_of_attributes(store: Path) -> None:
@@ -409,6 +414,7 @@ def test_a_spent_journal_of_another_version_that_nobody_uses_is_no_trouble(machi
     [
         (with_a_mode, "nothing is pending in it, but modes, links or pins are kept: with mountfs 9.9, which"),
         (with_a_pin, "nothing is pending in it, but modes"),
+        (with_a_pin_of_version_5, "nothing is pending in it, but modes"),
         (with_a_line_of_attributes, "nothing is pending in it, but modes"),
         (with_bytes_in_the_spool, "1 change is in it: use mountfs 9.9, which wrote it, and once all is sent"),
         (with_a_change, "1 change is in it"),

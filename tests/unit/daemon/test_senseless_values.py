@@ -135,7 +135,7 @@ def test_gaps_without_sense_are_told_and_no_zeros_are_exported(state: StateDir, 
         exported(state, tmp_path / "out")
 
 
-@pytest.mark.parametrize("key", ["late_files", "late_moves", "late_versions", "late_removals", "pins"])
+@pytest.mark.parametrize("key", ["late_files", "late_moves", "late_versions", "late_removals"])
 @pytest.mark.parametrize("value", ["", "text", "null", "{}", "[[1]]", '[["a", "b", "c", "d", "e"]]'])
 def test_facts_without_sense_keep_no_mount_from_starting(state: StateDir, key: str, value: str) -> None:
     with closing(sqlite3.connect(slot_of(state) / "journal.db")) as db, db:

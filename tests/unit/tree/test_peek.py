@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.model.path import RemotePath
 from mountfs.spool.spool import is_name
-from mountfs.tree.peek import Holding, has_fact, holding, left_bytes
+from mountfs.tree.peek import Holding, has_pins, holding, left_bytes
 from tests.doubles.world import World
 from tests.fakes.accountdisk import account_in
 from tests.unit.upload.bodies import content_of, draft_of
@@ -150,15 +151,15 @@ def names_in(spool: Path) -> dict[str, str]:
     return {file.name: "" for file in spool.iterdir()}
 
 
-def test_a_fact_of_a_stopped_store_is_seen_and_one_that_cannot_be_read_is_not_excluded(
+def test_pins_of_a_stopped_store_are_seen_and_are_not_excluded_where_it_cannot_be_read(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path)
+    assert not has_pins(world.places.store)
     with world.core.tree.transaction():
-        world.core.tree.store.set_fact("known", "1")
+        world.core.tree.store.pins.add(2, RemotePath("/f"))
     world.close()
-    assert has_fact(world.places.store, "known")
-    assert not has_fact(world.places.store, "other")
-    assert not has_fact(tmp_path / "none.db", "known")
+    assert has_pins(world.places.store)
+    assert not has_pins(tmp_path / "none.db")
     world.places.store.write_bytes(b"no store")
-    assert has_fact(world.places.store, "other")
+    assert has_pins(world.places.store)
