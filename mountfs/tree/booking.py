@@ -34,7 +34,7 @@ from mountfs.tree.outcome import (
     with_rebased_bytes,
 )
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import is_late, stands, take_late, unite
+from mountfs.tree.remote import is_late, lose_shown, stands, take_late, unite
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.showing import spare
 from mountfs.tree.tree import Tree
@@ -68,7 +68,8 @@ class Books:
                     entry = folder = Folder(flight.heard, folder.name)
                 after = replace(named(state, flight, folder.name).based(flight.parent, folder), refusal=None)
             case OrderKind.DELETE:
-                after = state.based(None, None)
+                is_shown = node.folder is not None and state.parent is not None
+                after = replace(state, refusal=None) if is_shown else state.based(None, None)
             case OrderKind.MOVE:
                 assert entry is not None
                 after = after_same_bytes(state, flight, entry)
@@ -81,13 +82,7 @@ class Books:
             node.pending.forgive()
         self._tree.note_error(node, None)
         twin = self._twin(node, entry)
-        self._finish(flight, after, is_done=True)
-        if flight.kind is OrderKind.MOVE:
-            self._spare_unseen(flight)
-            if node.folder is not None:
-                note_move(self._tree, self._listings, flight, state)
-        if flight.kind is OrderKind.MAKE_FOLDER and node.folder is not None and not after.is_forgotten:
-            note_made(self._listings, flight, entry)
+        self._done(flight, state, after, entry)
         if twin is not None and twin.state.base_parent is not None:
             self._listings.doubt(twin.state.base_parent)
             unite(self._tree, node, twin)
@@ -97,6 +92,18 @@ class Books:
             or is_beside(flight, entry)
         ):
             self._listings.doubt(flight.parent)
+
+    def _done(self, flight: Flight, before: State, after: State, entry: Entry | None) -> None:
+        node = flight.node
+        self._finish(flight, after, is_done=True)
+        if flight.kind is OrderKind.DELETE and after.base is not None:
+            lose_shown(self._tree, node)
+        if flight.kind is OrderKind.MOVE:
+            self._spare_unseen(flight)
+            if node.folder is not None:
+                note_move(self._tree, self._listings, flight, before)
+        if flight.kind is OrderKind.MAKE_FOLDER and node.folder is not None and not after.is_forgotten:
+            note_made(self._listings, flight, entry)
 
     def acknowledge_overtaken(self, flight: Flight, ours: File, standing: File) -> None:
         """The order made the revision *ours*, and somebody else has replaced that with *standing* since.

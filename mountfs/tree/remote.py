@@ -189,12 +189,23 @@ def lose(tree: Tree, node: Node) -> None:
         _tell_of_rename(tree, node)
         tree.change((node, FORGOTTEN))
         return
+    _make_anew(tree, node)
+
+
+def lose_shown(tree: Tree, node: Node) -> None:
+    """The folder *node* is shown, and was removed for another mount. As ``lose``, but what is kept here alone
+    stays, and the folder is made again for that, too. Inside a transaction."""
+    (_make_anew if _has_specials(tree, node) else lose)(tree, node)
+
+
+def _make_anew(tree: Tree, node: Node) -> None:
+    """The folder *node* is lost, and is to be made again for what is ours in it."""
     load_children(tree, node)
-    for child in list((node.folder.children or {}).values()):
+    for child in list((node.part.children or {}).values()):
         if child.state.base_parent is node:
             lose(tree, child)
     outdate(tree, node)  # when it is made again it may not be empty: what was sent into it may be there
-    tree.change((node, state.based(None, None)))
+    tree.change((node, node.state.based(None, None)))
 
 
 def _tell_of_rename(tree: Tree, node: Node) -> None:

@@ -16,7 +16,7 @@ import pytest
 from daemon.core import Foundation, Settings, lay
 from daemon.process.adoption import adopt, identify
 from mountfs.attributes import Caller
-from mountfs.errors import Forbidden
+from mountfs.errors import Forbidden, Offline
 from mountfs.model.path import RemotePath
 from mountfs.spool.quota import Quota
 from mountfs.tree.strays import set_aside_directory
@@ -560,6 +560,39 @@ def test_a_folder_that_they_emptied_and_removed_stays_where_ours_had_not_heard_o
     ours.fs.rmdir("/d")
     ours.settle()
     assert ours.remote() == ours.tree() == {}
+
+
+def emptied(estate: Estate, *folders: str) -> World:
+    """Theirs, killed before it has removed *folders*, the inner ones first, of which it has removed the file.
+    Ours has not heard that any of these is gone."""
+    ours, theirs = estate.ours, estate.theirs
+    for folder in folders:
+        estate.account.write(f"{folder}/f", b"1")
+    for folder in folders:
+        for world in (ours, theirs):
+            assert "f" in world.names(folder)
+        theirs.fs.unlink(f"{folder}/f")
+    theirs.settle()
+    for folder in folders:
+        theirs.fs.rmdir(folder)
+    return theirs
+
+
+def test_a_folder_whose_removal_they_had_sent_is_not_made_again_for_what_they_had_removed(
+    estate: Estate,
+) -> None:
+    theirs = emptied(estate, "/d")
+    theirs.backend.fail("submit", Offline("lost"), after=True)
+    while not theirs.core.committer.current:
+        theirs.advance(0.1)
+        theirs.core.committer.step(theirs.clock.now_s())
+    assert theirs.remote() == {}
+    ours = estate.take_over()
+    ours.settle()
+    ours.follow()
+    assert ours.tree() == ours.remote() == {}
+    assert ours.pending() == []
+    assert faults_of(ours.core.tree) == []
 
 
 @pytest.mark.parametrize("is_refused", [False, True], ids=["took effect", "refused"])
