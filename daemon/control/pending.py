@@ -14,7 +14,7 @@ from mountfs.tree.discard import pending_within
 from mountfs.tree.node import Node, State, has_moved, path_of
 from mountfs.tree.tree import Tree
 from mountfs.tree.view import reason_of
-from mountfs.tree.word import Word, word_of
+from mountfs.tree.word import Word, is_leaving, word_of
 
 TOLD_AT_ONCE = 100
 """Nodes in one hold of the lock."""
@@ -84,7 +84,7 @@ def what_changes(node: Node) -> str:
 
 def _changes(node: Node, state: State) -> Iterator[str]:
     kind = "folder" if node.is_folder else "file"
-    if state.parent is None:
+    if state.parent is None or is_leaving(state):
         yield "removed"
         return
     if state.base is None:

@@ -21,9 +21,11 @@ from mountfs.tree.launch import Sent, recall_late
 from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of, remote_id
 from mountfs.tree.outdated import outdate
 from mountfs.tree.overlay import Overlay
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.remote import is_untouched, lose
 from mountfs.tree.showing import show
 from mountfs.tree.verbs import can_return
+from mountfs.tree.word import is_leaving
 
 LOG = logging.getLogger(__name__)
 
@@ -208,18 +210,26 @@ class Adoption:
         return ours
 
     def _remove_folders(self) -> None:
-        """Folders that they removed are removed here, but for those in which ours shows something: they had
-        not heard of that, or it is still to be sent, or they had removed it and ours has not heard of that,
-        which nothing tells apart. Inner ones were taken after those above them."""
+        """Folders that they removed are removed here, but for those with something of ours in them. Where our
+        tree knows of something of the service's, nothing tells whether they had not heard of that, or had
+        removed it, unheard here: it stays in sight, and the folder goes if the service has nothing in it.
+        Inner ones were taken after those above them."""
         for theirs, ours in reversed(self._removed):
             load_children(self._tree, ours)
-            if ours.part.children:
-                told = "another mount was to remove it: it stays, for something in it is still known here"
+            children = (ours.part.children or {}).values()
+            if any(map(self._keeps_its_folder, children)):
+                told = "another mount was to remove it: it stays, for something in it was done here"
                 self._tree.notice(path_of(ours), told)
             elif ours.pending is None:
                 self._tree.touch(ours)
                 after = replace(ours.state, parent=None, mtime_ns=None, refusal=theirs.state.refusal)
+                if children:
+                    refusal = Refusal.left_to_the_service(self._tree.clock.wall_ns())
+                    after = replace(ours.state, refusal=refusal)
                 self._tree.change((ours, after))
+
+    def _keeps_its_folder(self, child: Node) -> bool:
+        return child.is_special or not (is_leaving(child.state) or is_untouched(self._tree, child))
 
     def _standing(self, folder: Node) -> Node:
         """Our folder for one of theirs, for something of theirs to be in: where it was removed here, it is

@@ -6,6 +6,7 @@ paths are made of those when it is sent.
 
     a file in a folder that is new              waits for the folder, or makes it by the way
     a file in a folder that is to be moved      waits for the move, unless the move waits for the file
+    a file in a folder that is leaving          waits for that, unless that waits for the file
     `mv a b` where b stands there still         waits until b is removed or moved away
     `rmdir d` while something is to leave d     waits for that
     anything whose folder is on its way         waits for the outcome
@@ -21,10 +22,11 @@ from mountfs.model.entry import File
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
 from mountfs.ports import BackendLimits
+from mountfs.tree import tally
 from mountfs.tree.bases import claimant
-from mountfs.tree.node import ROOT_ID, Flight, Node, has_moved
+from mountfs.tree.node import ROOT_ID, Flight, FolderPart, Node, has_moved
 from mountfs.tree.tree import Tree
-from mountfs.tree.word import is_refused, keeper_of, keeps_here, wants_time
+from mountfs.tree.word import is_leaving, is_refused, keeper_of, keeps_here, wants_time
 
 _MOVING = frozenset({OrderKind.DELETE, OrderKind.MOVE, OrderKind.MAKE_FOLDER})
 
@@ -54,6 +56,8 @@ def next_step(node: Node, limits: BackendLimits) -> OrderKind | None:
         return OrderKind.PUT if state.content.twin is None else OrderKind.COPY
     if has_moved(state):
         return OrderKind.MOVE
+    if is_leaving(state):
+        return OrderKind.DELETE
     if state.content is not None:
         return OrderKind.PUT
     return OrderKind.SET_TIME if limits.carries_times and wants_time(state) else None
@@ -142,7 +146,7 @@ def may_go_with(tree: Tree, before: Node, node: Node) -> bool:
 def _blocked_removal(tree: Tree, node: Node) -> Blocked | None:
     part = node.folder
     if part is not None:
-        return Blocked(next(iter(part.gone.values()))) if part.gone else None
+        return _blocked_by_contents(tree, node, part)
     state = node.state
     assert state.base is not None
     assert state.base_parent is not None
@@ -155,6 +159,17 @@ def _blocked_removal(tree: Tree, node: Node) -> Blocked | None:
     content = taker.state.content
     is_replaced = taker.state.base is None or (content is not None and not content.is_whole)
     return Blocked(taker) if is_replaced else None
+
+
+def _blocked_by_contents(tree: Tree, node: Node, part: FolderPart) -> Blocked | None:
+    """What has to leave *node*, a folder, before that is removed."""
+    if part.gone:
+        return Blocked(next(iter(part.gone.values())))
+    if not is_leaving(node.state) or not tally.has_any(node):
+        return None
+    leaving = (each for each in tree.refused.values() if each.state.parent is node)
+    within = next((each for each in leaving if is_leaving(each.state)), None)
+    return None if within is None else Blocked(within)
 
 
 def _blocked_by_folders(
@@ -181,7 +196,7 @@ def _blocked_by_folders(
             found = _blocked_name(tree, at, state.parent, fold(state.name))
             if found is not None:
                 return found
-        elif has_moved(state) and state.flight is None and not is_relaxed:
+        elif (has_moved(state) or is_leaving(state)) and state.flight is None and not is_relaxed:
             return Blocked(at, is_soft=True)
         at = state.parent
     return _blocked_above(parent, batch)

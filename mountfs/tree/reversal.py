@@ -21,8 +21,10 @@ def shown_again(tree: Tree, state: State, refusal: Refusal | None) -> State:
     either: a listing shows both once the service has the folder still. What is shown already stays where it
     is: another mount had sent the removal, and something here needs the folder."""
     folder = state.base_parent
-    if state.base is None or folder is None or state.parent is not None:
+    if state.base is None or folder is None:
         return state
+    if state.parent is not None:
+        return replace(state, refusal=refusal)
     load_children(tree, folder)
     key = fold(state.base.name)
     if tree.child(folder, key) is not None:

@@ -23,7 +23,9 @@ file tells a start what it is, and whether it was closed. Where no label can be 
     refused_ns
     refused_kind   what it refused; NULL beside a reason: it refused nothing, a start found the bytes torn,
                    damaged or missing, and nothing sends them until the node is renamed or written anew
-    refused_cause  the class of the service's answer (``errors``); a name that is none there counts as Refused
+    refused_cause  the class of the service's answer (``errors``); a name that is none there is Refused.
+                   A removal by DirectoryNotEmpty is that of a folder which another mount was to remove: it is
+                   sent, and the row dirty, though the folder is shown
     touched_ns     wall clock of the last call that changed its name or bytes
     is_dirty       whether anything is to be told to the service, or bytes of ours belong to it: what a start
                    loads at once. All other rows are cache

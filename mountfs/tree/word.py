@@ -68,6 +68,15 @@ def is_refused(node: Node) -> bool:
     return refusal.kind is None or refusal.kind in _BLOCKING
 
 
+def is_leaving(state: State) -> bool:
+    """Whether a folder is shown, and another mount that died was to remove it: it goes if nothing is in it at
+    the service."""
+    refusal = state.refusal
+    if refusal is None or state.parent is None or state.base is None:
+        return False
+    return refusal.is_left_to_the_service
+
+
 def word_of(node: Node) -> Word | None:
     """How far *node* is on its way; None: it is clean. One whose rename was refused is FAILED, too, once
     nothing else of it is to be sent."""
@@ -94,7 +103,7 @@ def is_dirty(state: State, *, carries_times: bool) -> bool:
         return state.parent is not None and (state.kept is None or not state.kept.is_special)
     if state.parent is not state.base_parent or state.name != state.base.name:
         return True
-    return carries_times and wants_time(state)
+    return is_leaving(state) or (carries_times and wants_time(state))
 
 
 def wants_time(state: State) -> bool:

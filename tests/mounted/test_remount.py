@@ -101,3 +101,32 @@ def test_a_mount_of_another_folder_sends_what_was_left_outside_of_it_before_it_g
     assert os.listdir(part.path) == []
     assert part.terminate() == 0
     assert set(far_side.files()) == {"/outside"}
+
+
+@pytest.mark.parametrize("is_filled", [False, True], ids=["empty", "with others' file"])
+def test_a_folder_that_a_killed_mount_removed_goes_though_the_next_one_had_not_heard_that_it_is_empty(
+    far_side: SandboxProcess, make_mount: MakeMount, *, is_filled: bool
+) -> None:
+    for path in ("/d/f", "/d/sub/g"):
+        far_side.write(path, "text")
+    ours, theirs = make_mount(name="ours"), make_mount(name="theirs")
+    for mount in (ours, theirs):
+        mount.start()
+        assert len(find(mount.path / "d")) == 4
+    ours.kill9()
+    for name in ("f", "sub/g"):
+        (theirs.path / "d" / name).unlink()
+    theirs.wait_committed()
+    assert not far_side.files()
+    far_side.pause()
+    for name in ("d/sub", "d"):
+        (theirs.path / name).rmdir()
+    theirs.kill9()
+    far_side.resume()
+    if is_filled:
+        far_side.write("/d/sub/others", "others'")
+    ours.start()
+    ours.wait_committed()
+    left = {"/d", "/d/sub", "/d/sub/others"} if is_filled else set()
+    assert far_side.tree().keys() - {"/"} == left
+    until(lambda: find(ours.path) == {f"{ours.path}{path}" for path in ("", *left)}, "both show the same")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from daemon.control.pending import what_changes
 from daemon.core import Foundation, Settings, lay
 from daemon.process.adoption import adopt, identify
 from mountfs.attributes import Caller
@@ -536,30 +537,7 @@ def test_a_folder_that_they_removed_stays_where_ours_knows_of_a_file_that_they_h
     ours.settle()
     assert ours.remote() == ours.tree() == expected
     assert ours.pending() == []
-    told = "another mount was to remove it: it stays, for something in it is still known here"
-    assert ours.notices() == [told] * 2
-
-
-def test_a_folder_that_they_emptied_and_removed_stays_where_ours_had_not_heard_of_that(
-    estate: Estate,
-) -> None:
-    """Nothing tells it from one whose file they never heard of, which must not be hidden. It is told of, and
-    a second removal takes it."""
-    estate.account.write("/d/f", b"1")
-    ours, theirs = estate.ours, estate.theirs
-    for world in (ours, theirs):
-        assert world.names("/d") == {"f"}
-    theirs.fs.unlink("/d/f")
-    theirs.settle()
-    theirs.fs.rmdir("/d")
-    ours = estate.take_over()
-    ours.follow()
-    ours.settle()
-    assert ours.remote() == ours.tree() == {"/d": None}
-    assert len(ours.notices()) == 1
-    ours.fs.rmdir("/d")
-    ours.settle()
-    assert ours.remote() == ours.tree() == {}
+    assert ours.notices() == ["not removed: somebody else changed it meanwhile"] * 2
 
 
 def emptied(estate: Estate, *folders: str) -> World:
@@ -578,15 +556,76 @@ def emptied(estate: Estate, *folders: str) -> World:
     return theirs
 
 
+def test_folders_that_they_emptied_and_removed_go_where_ours_had_not_heard_of_that(estate: Estate) -> None:
+    emptied(estate, "/d/b/c", "/d/b", "/d/e", "/d")
+    ours = estate.take_over()
+    ours.core.feed.note_follower(is_healthy=False, is_away=True)
+    known = {"/d", "/d/f", "/d/b", "/d/b/f", "/d/b/c", "/d/b/c/f", "/d/e", "/d/e/f"}
+    assert ours.tree().keys() == known
+    assert set(ours.pending()) == {(path, "uploaded") for path in ("/d/e", "/d/b/c", "/d/b", "/d")}
+    assert what_changes(ours.node("/d")) == "removed"
+    ours.restart()
+    ours.settle()
+    assert ours.tree() == ours.remote() == {}
+    assert ours.notices() == []
+    assert faults_of(ours.core.tree) == []
+
+
+@pytest.mark.parametrize("is_link", [False, True], ids=["a file", "a symbolic link"])
+def test_what_is_put_into_a_folder_that_they_removed_stays_in_one_that_is_made_anew(
+    estate: Estate, *, is_link: bool
+) -> None:
+    emptied(estate, "/d")
+    ours, removed = estate.take_over(), estate.account.get("/d")
+    if is_link:
+        ours.fs.symlink("/d/new", "target")
+    else:
+        ours.put("/d/new", b"2")
+    ours.settle()
+    ours.follow()
+    assert ours.remote() == ({"/d": None} if is_link else {"/d": None, "/d/new": b"2"})
+    assert ours.names("/d") == {"new"}
+    assert ours.pending() == []
+    made = estate.account.get("/d")
+    assert removed is not None
+    assert made is not None
+    assert made.id != removed.id
+    assert faults_of(ours.core.tree) == []
+
+
+def test_a_folder_that_they_removed_stays_once_somebody_here_renames_it(estate: Estate) -> None:
+    emptied(estate, "/d")
+    ours = estate.take_over()
+    ours.rename("/d", "/mine")
+    ours.settle()
+    assert ours.remote() == ours.tree() == {"/mine": None}
+
+
+def test_two_folders_that_they_removed_do_not_wait_for_each_other(estate: Estate) -> None:
+    """What is moved into such a folder waits for its removal, which waits for what leaves it."""
+    emptied(estate, "/d", "/e")
+    for folder in ("/d", "/e"):
+        estate.account.write(f"{folder}/others", folder.encode())
+        estate.ours.follow()
+        assert "others" in estate.ours.names(folder)
+    ours = estate.take_over()
+    ours.rename("/d/others", "/e/x")
+    ours.rename("/e/others", "/d/y")
+    ours.settle()
+    assert ours.remote() == ours.tree() == {"/d": None, "/d/y": b"/e", "/e": None, "/e/x": b"/d"}
+    assert ours.pending() == []
+
+
+@pytest.mark.parametrize("took_effect", [True, False])
 def test_a_folder_whose_removal_they_had_sent_is_not_made_again_for_what_they_had_removed(
-    estate: Estate,
+    estate: Estate, *, took_effect: bool
 ) -> None:
     theirs = emptied(estate, "/d")
-    theirs.backend.fail("submit", Offline("lost"), after=True)
+    theirs.backend.fail("submit", Offline("lost"), after=took_effect)
     while not theirs.core.committer.current:
         theirs.advance(0.1)
         theirs.core.committer.step(theirs.clock.now_s())
-    assert theirs.remote() == {}
+    assert theirs.remote() == ({} if took_effect else {"/d": None})
     ours = estate.take_over()
     ours.settle()
     ours.follow()
