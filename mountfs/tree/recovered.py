@@ -11,9 +11,9 @@ from mountfs.tree.copynames import CopyNames
 from mountfs.tree.doubt import TORN
 from mountfs.tree.gaps import change_gaps
 from mountfs.tree.kept import Kept
-from mountfs.tree.node import Node, State
+from mountfs.tree.node import FORGOTTEN, Node, State, path_of
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.tree import Tree
+from mountfs.tree.tree import Edit, Tree
 from mountfs.tree.unsent import as_unsent
 
 
@@ -26,11 +26,11 @@ class RecoveredCopies:
         self._copies = copies
         self._hash_kind = hash_kind
 
-    def new(
-        self, folder: Node, name: str, content: Content, reason: str, attributes: Kept | None
-    ) -> tuple[Node, State]:
-        """A file beside *name* with the bytes of *content*, however many there are, and its state.
-        *attributes*: those of the file."""
+    def keep(
+        self, folder: Node, name: str, content: Content, reason: str, attributes: Kept | None, *left: Edit
+    ) -> None:
+        """Makes a file beside *name* with the bytes of *content*, however many there are, and tells of it.
+        *attributes*: those of the file. *left*: what is left of the node that had the bytes."""
         # Parts whose receipts tell their hash are good for the copy, once it is sent: none of them closed the
         # session, and they are compared with its bytes first.
         is_resumable = reason is TORN and self._hash_kind.comes_from_parts
@@ -42,7 +42,10 @@ class RecoveredCopies:
         copy = self._tree.new_node(is_folder=False)
         self._tree.touch(copy)
         name = self.free_name(folder, name)
-        return copy, State(folder, name, content=kept, refusal=refusal, kept=attributes)
+        state = State(folder, name, content=kept, refusal=refusal, kept=attributes)
+        self._tree.change(*left, (copy, state))
+        told_of = next((node for node, after in left if after is not FORGOTTEN), copy)
+        self._tree.notice(path_of(told_of), f"{reason}; what there is, is in {name}")
 
     def free_name(self, folder: Node, name: str) -> str:
         """A free name in *folder* for a recovered copy of the file *name*."""

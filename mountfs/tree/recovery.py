@@ -187,9 +187,8 @@ class _Repairs:
         if content is None or content.spool not in self._names:
             self._tree.change((node, FORGOTTEN))
             return False
-        copy = self._recovered.new(root, node.state.name, content, VANISHED, node.state.kept)
-        self._tree.change((node, FORGOTTEN), copy)
-        self._tree.notice(path_of(copy[0]), f"{VANISHED}; what there is, is in {copy[1].name}")
+        state = node.state
+        self._recovered.keep(root, state.name, content, VANISHED, state.kept, (node, FORGOTTEN))
         return True
 
     def _repair_content(self, node: Node, content: Content) -> bool:
@@ -296,12 +295,9 @@ class _Repairs:
         assert state.parent is not None
         is_draft = state.draft is not None and state.draft.id == content.id
         left = _or_forgotten(replace(state, draft=None) if is_draft else replace(state, content=None))
-        copy = self._recovered.new(state.parent, state.name, content, reason, state.kept)
-        self._tree.change((node, left), copy)
+        self._recovered.keep(state.parent, state.name, content, reason, state.kept, (node, left))
         if left is FORGOTTEN:
             show_replaced(self._tree, state.parent, state.name)
-        path = path_of(copy[0] if left is FORGOTTEN else node)
-        self._tree.notice(path, f"{reason}; what there is, is in {copy[1].name}")
 
 
 def _or_forgotten(left: State) -> State:

@@ -101,9 +101,7 @@ class Strays:
         if reason is None:
             self._show_closed(folder, label, content)
             return True
-        copy = self._recovered.new(folder, label.name, content, reason, label.kept)
-        self._tree.change(copy)
-        self._tree.notice(path_of(copy[0]), f"{reason}; what there is, is in {copy[1].name}")
+        self._recovered.keep(folder, label.name, content, reason, label.kept)
         return True
 
     def _show_closed(self, folder: Node, label: Label, content: Content) -> None:
