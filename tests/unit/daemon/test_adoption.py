@@ -20,6 +20,7 @@ from mountfs.attributes import Caller
 from mountfs.errors import Forbidden, Offline
 from mountfs.model.path import RemotePath
 from mountfs.spool.quota import Quota
+from mountfs.tree.discard import Discard
 from mountfs.tree.strays import set_aside_directory
 from mountfs.tree.word import word_of
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
@@ -593,12 +594,26 @@ def test_what_is_put_into_a_folder_that_they_removed_stays_in_one_that_is_made_a
     assert faults_of(ours.core.tree) == []
 
 
-def test_a_folder_that_they_removed_stays_once_somebody_here_renames_it(estate: Estate) -> None:
+@pytest.mark.parametrize("how", ["renamed", "discarded", "removed"])
+def test_what_somebody_here_does_with_a_folder_that_they_removed_counts(estate: Estate, how: str) -> None:
     emptied(estate, "/d")
     ours = estate.take_over()
-    ours.rename("/d", "/mine")
+    expected: dict[str, bytes | None] = {"/d": None}
+    if how == "renamed":
+        ours.rename("/d", "/mine")
+        expected = {"/mine": None}
+    elif how == "discarded":
+        core = ours.core
+        Discard(core.tree, core.listings, core.copies).run(ours.node("/d"), is_trial=False)
+    else:
+        ours.follow()
+        assert ours.names("/d") == set()
+        ours.fs.rmdir("/d")
+        expected = {}
     ours.settle()
-    assert ours.remote() == ours.tree() == {"/mine": None}
+    ours.follow()
+    assert ours.remote() == ours.tree() == expected
+    assert ours.pending() == []
 
 
 def test_two_folders_that_they_removed_do_not_wait_for_each_other(estate: Estate) -> None:
