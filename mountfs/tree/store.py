@@ -45,20 +45,25 @@ from mountfs.tree.walkrows import SAVE_LISTING, WalkRows
 IDS_AT_ONCE = 10_000
 """Ids are reserved in blocks of this many, so that a new one costs no write."""
 MOST_IDS = 2**62
+LEAP = 2**32
+"""Farther beyond the ids in rows than any number that was given and is none of them: a moment's, a removed
+node's, or one in the label of a spool file."""
 _NUMBERED = ("nodes", "contents", "flights")
 CHECKED_BYTES = 8 * 1024 * 1024
 """A database up to this size is checked at every start, which takes it a tenth of a second."""
 
 
 def next_id_in(db: sqlite3.Connection) -> int:
-    """The number that nothing in the database has, nor a higher one. ValueError: it names another one, and
-    what has that would be written over."""
-    said = db.execute("SELECT value FROM meta WHERE key = 'next_id'").fetchone()
-    if said is None:
-        return ROOT_ID + 1
+    """The number that nothing in the database has, nor a higher one: what it says itself, if that can be, or
+    else one that is far from all in use. Two things with one number would be written over each other.
+    ValueError: there is none left."""
+    (said,) = db.execute("SELECT value FROM meta WHERE key = 'next_id'").fetchone() or ("",)
     used = [db.execute(f"SELECT max(id) FROM {table}").fetchone()[0] for table in _NUMBERED]
-    next_id = int(said[0])
-    if not max(ROOT_ID, *(each or 0 for each in used)) < next_id < MOST_IDS:
+    most = max(ROOT_ID, *(each or 0 for each in used))
+    if said.isascii() and said.isdecimal() and len(said) < 20 and most < int(said) < MOST_IDS:
+        return int(said)
+    next_id = most + (LEAP if said or most > ROOT_ID else 1)
+    if next_id >= MOST_IDS:
         raise ValueError(f"its next number is to be {next_id}")
     return next_id
 

@@ -18,6 +18,7 @@ from mountfs.model.entry import NS_PER_S, Entry, File, Folder, Place
 from mountfs.model.order import OrderKind, Part
 from mountfs.model.path import RemotePath
 from mountfs.tree.content import Content, Over
+from mountfs.tree.database import StoreUnusable
 from mountfs.tree.kept import Kept
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Flight, Node, Pending, State
@@ -360,6 +361,40 @@ def test_an_id_of_a_cancelled_transaction_is_not_given_again(store: Store) -> No
     store = reopened(store)
     assert first < second < store.next_id()
     store.close()
+
+
+@pytest.mark.parametrize("said", [None, "2", "1", "-3", "", "x", "9" * 30, "4e9", "²", str(2**62)])
+def test_no_id_is_given_twice_where_the_next_one_is_not_known(store: Store, said: str | None) -> None:
+    """What has it would be written over: the row of a node, or what a label tells of a new file."""
+    first = store.next_id()
+    save(store, first, State(folder(ROOT_ID), "a"))
+    given = [store.next_id() for _ in range(3 * IDS_AT_ONCE)]
+    store.end()
+    store.close()
+    with closing(sqlite3.connect(store.path)) as db, db:
+        if said is None:
+            db.execute("DELETE FROM meta WHERE key = 'next_id'")
+        else:
+            db.execute("UPDATE meta SET value = ? WHERE key = 'next_id'", (said,))
+    store = Store(store.path)
+    store.begin()
+    for _ in range(2):
+        fresh = store.next_id()
+        assert fresh > max(first, *given)
+        save(store, fresh, State(folder(ROOT_ID), str(fresh)))
+        given.append(fresh)
+        store = reopened(store)
+    store.close()
+
+
+def test_a_database_that_uses_the_last_number_is_given_up(store: Store) -> None:
+    save(store, 2**63 - 1, State(folder(ROOT_ID), "a"))
+    store.end()
+    store.close()
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("DELETE FROM meta WHERE key = 'next_id'")
+    with pytest.raises(StoreUnusable, match="its next number"):
+        Store(store.path)
 
 
 def test_ids_are_reserved_in_blocks_so_that_most_writes_do_not_pay_for_them(store: Store) -> None:
