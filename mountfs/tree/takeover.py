@@ -66,6 +66,7 @@ def take_over(tree: Tree, node: Node, before: Node, *, places_bind: bool) -> Non
     with tree.transaction():
         if session is None:
             tree.add_orphan(content.session)
+            tree.store.parts.clear(content.id)
         tree.change((before, left), (node, after))
         if isinstance(state.base, File) and not is_made_from(content, state.base):
             assert state.base_parent is not None

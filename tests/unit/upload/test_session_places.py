@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import Busy
+from mountfs.errors import Busy, Offline
 from mountfs.model.settling import SETTLE_S, TEMPORARY_SETTLE_S
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
@@ -179,3 +179,27 @@ def test_a_session_of_a_former_process_is_taken_up_without_waiting(world: World)
     assert (opened(world), world.memory.calls()["append"]) == (1, 7)
     assert sent < 7
     assert world.pending() == []
+
+
+def test_a_session_for_another_place_is_given_up_with_its_parts(world: World) -> None:
+    """`rm f; mv g f`, when all of g is up: f gets a new version, for which the session of g is none."""
+    world.put("/f", b"old")
+    world.settle()
+    world.put("/g", NEWER)
+    world.advance(1.0)
+    uploader_steps(world, 12)
+    parts, content = world.core.tree.store.parts, world.state("/g").content
+    assert content is not None
+    assert world.word("/g") == "uploaded"
+    assert len(parts.of(content.id)) == 8
+    world.fs.unlink("/f")
+    world.rename("/g", "/f")
+    world.backend.fail("submit", Offline("no answer"))
+    world.advance(1.0)
+    world.commit_steps(2)
+    taken_over = world.state("/f").content
+    assert taken_over is not None
+    assert (taken_over.id, taken_over.session, parts.of(content.id)) == (content.id, None, ())
+    world.settle()
+    assert world.account.files() == {"/f": NEWER}
+    assert world.account.sessions == {}
