@@ -10,7 +10,6 @@ from mountfs.errors import (
     NotFound,
     NotPermitted,
     NotSignedIn,
-    Unexplained,
 )
 
 EXIT_FOR_A_PERSON = 2
@@ -38,7 +37,6 @@ class BadSettings(Failure):
 
 def exit_code_of(error: MountfsError) -> int:
     """Of a mount that cannot start because of *error*: what the service says of an account or a folder stays
-    until somebody has done something about it. A no without a reason may be that of a proxy, which lets the
-    next call pass; so may one of a request's form. A limit is lifted by another month, or a removal."""
-    is_lasting = isinstance(error, _OF_AN_ACCOUNT) and not isinstance(error, Unexplained)
-    return EXIT_FOR_A_PERSON if is_lasting else 1
+    until somebody has done something about it. What it says of a request's form may be over with its next
+    version. A limit is lifted by another month, or a removal."""
+    return EXIT_FOR_A_PERSON if isinstance(error, _OF_AN_ACCOUNT) else 1

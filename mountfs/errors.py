@@ -3,7 +3,7 @@
 MountfsError
 ├── Refused               the answer is no, and asking again gives the same answer
 │   ├── NotFound  AlreadyExists  NotADirectory  IsADirectory  DirectoryNotEmpty
-│   ├── Forbidden (Locked: by somebody, for a time; Unexplained: by whom?)
+│   ├── Forbidden (Locked: by somebody, for a time)
 │   ├── NotExecutable  NotSignedIn  NotPermitted  NotSupported
 │   ├── ReadOnly (ShuttingDown)
 │   ├── NameNotAllowed  NameTooLong  InvalidArgument  BadHandle  CrossDevice
@@ -22,6 +22,7 @@ MountfsError
     ├── Throttled         told to slow down, with or without a time
     ├── Busy              lock contention on the service's side
     ├── ServerFault       5xx; whether the call took effect is unknown
+    │   └── NotPassedOn   something on the way does not take a request like this one
     ├── DiskTrouble       pending bytes cannot be read, or cached ones not be written, just now
     ├── CalledOff         nobody wants any more what was asked for
     └── Internal          something raised what it should not: a bug, or no memory
@@ -77,10 +78,6 @@ class Forbidden(Refused):
 
 class Locked(Forbidden):
     """Somebody has locked the file at the service: nobody else may write to it until it is unlocked."""
-
-
-class Unexplained(Forbidden):
-    """A no without a reason: the service's own, or that of something on the way."""
 
 
 class NotExecutable(Refused):
@@ -214,6 +211,11 @@ class DiskTrouble(Transient):
 
 class CalledOff(Transient):
     """Nobody wants any more what was asked for; no program waits for it."""
+
+
+class NotPassedOn(ServerFault):
+    """Something on the way to the service does not pass on a request of this form or size. A smaller one may
+    pass, and this one once that is set otherwise."""
 
 
 class Internal(Transient):

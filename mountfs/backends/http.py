@@ -25,8 +25,8 @@ from mountfs.backends.silence import Leave, Silences
 from mountfs.backends.sockets import Sockets, lend_pieces, wait_for_body
 from mountfs.backends.standing import Judge, Standing, by_status, host_of
 from mountfs.backends.throttle import retry_after_s
-from mountfs.backends.wire import Pieces, Request, Response
-from mountfs.errors import InvalidArgument, MountfsError, Offline, ServerFault, Unreachable
+from mountfs.backends.wire import OF_FORM, Pieces, Request, Response
+from mountfs.errors import InvalidArgument, MountfsError, NotPassedOn, Offline, ServerFault, Unreachable
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.waits import Ending
 from mountfs.ports import Clock
@@ -222,9 +222,11 @@ class HttpClient:
         is_answer = request.window is None or (request.is_signed and response.status >= 400)
         if not is_answer or not self._is_foreign(response):
             return
-        error = ServerFault(
-            f"{request.route}: another answer than the service's came (HTTP {response.status}): "
-            f"is there a network to sign in to, or a proxy that blocks? {response.text.strip()[:80]!r}"
+        kind = NotPassedOn if response.status in OF_FORM else ServerFault
+        error = kind(
+            f"{request.route}: another answer than the service's came from {way_to(request.url)} "
+            f"(HTTP {response.status}): is there a network to sign in to, or a proxy that blocks? "
+            f"{response.text.strip()[:80]!r}"
         )
         self._standing.overlong(request, response, error, started_s)
         raise error

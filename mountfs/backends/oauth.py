@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from mountfs.backends.wire import Request, Response
 from mountfs.errors import MountfsError, NotSignedIn, ServerFault, Transient
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_REASON = re.compile(r"[a-z]+(_[a-z]+)+")
+"""Such as ``invalid_grant``: each refusal names one (RFC 6749, 5.2). A gateway's ``Bad Request`` is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,9 @@ class Endpoint:
         own."""
         body = urlencode(form).encode()
         response = http.exchange(Request("POST", self.url, self.route, _FORM, body, is_read=is_read))
-        status = response.status
-        # RFC 6749, 5.2: a refusal is 400 or 401. With another status it is one if it names its error.
-        if status in (400, 401) or (status == 403 and _text(_reply(response).get("error"))):
+        if response.status in (400, 401, 403) and _REASON.fullmatch(_text(_reply(response).get("error"))):
             raise NotSignedIn(self._refusal(response, what))
-        if status != 200:
+        if response.status != 200:
             error = self.failure(response, self.route)
             # A proxy that blocks is no word on what is presented.
             raise error if isinstance(error, Transient) else ServerFault(str(error))
@@ -48,7 +49,7 @@ class Endpoint:
         """RFC 6749, 5.2: ``error`` is a word, ``error_description`` a sentence."""
         reply = _reply(response)
         error, reason = _text(reply.get("error")), _text(reply.get("error_description"))
-        told = reason or error or f"HTTP {response.status}"
+        told = reason or error
         if error.startswith("invalid_client"):
             return f"the {self.client} is not accepted: {told}"
         if error.startswith("unauthorized_client"):

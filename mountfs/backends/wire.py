@@ -21,9 +21,10 @@ _PASSING = frozenset({408, 421, 425})
 """The request took too long, or came by a connection that is not for it: it may be sent again (RFC 9110,
 15.5.9 and 15.5.20; RFC 8470, 5.2)."""
 
-
-OF_FORM = _PASSING | {400, 411, 413, 414, 429, 431}
-"""What a server in front of the service may say of a request as such."""
+BY_ANYBODY = _PASSING | {429}
+"""What counts whoever says it: the request may be sent again, at once or later."""
+OF_FORM = frozenset({400, 411, 413, 414, 431})
+"""Of the form or the size of a request as such."""
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """Before the first character; a byte order mark, too."""
 
@@ -116,10 +117,9 @@ class Response:
     @property
     def is_foreign(self) -> bool:
         """Whether something between us and the service answered in its place, such as the portal of a hotel
-        or a proxy that blocks: with a web page, where the services answer in JSON. What is said of a
-        request's form and size counts, whoever says it."""
+        or a proxy that blocks: with a web page, where the services answer in JSON or in plain text."""
         is_yes_or_no = 200 <= self.status < 300 or 400 <= self.status < 500
-        if not is_yes_or_no or self.status in OF_FORM:
+        if not is_yes_or_no or self.status in BY_ANYBODY:
             return False
         return self.body[:_TEXT_BYTES].lstrip(_BLANK)[:9].lower().startswith((b"<html", b"<!doctype"))
 

@@ -13,6 +13,7 @@ from mountfs.errors import (
     DiskTrouble,
     Internal,
     MountfsError,
+    NotPassedOn,
     Refused,
     RequestTooBig,
     SessionLost,
@@ -247,11 +248,11 @@ class PackSender:
         if isinstance(error, BatchRefused) and count > 1:
             self._tell(contents, error)
             self._singles_until_s = self._context.clock.now_s() + SINGLES_FOR_S
+        elif isinstance(error, NotPassedOn) and count > 1:
+            self._split(contents, error)
         elif isinstance(error, Refused | RequestTooBig | BatchRefused) and not is_passing(error):
             if count > 1:
-                # The pack is too big, or the service refuses one of its files. Smaller packs show which.
-                self._tell(contents, error)
-                self._size.too_big(count)
+                self._split(contents, error)
             else:
                 self._context.refuse_locked(contents[0].id, error)
         elif is_account_wide(error) or is_full(error):
@@ -260,6 +261,11 @@ class PackSender:
             self._context.failed_locked(self._pacer, error, started_s, smallest)
         else:
             self._failed_together(error, contents, started_s)
+
+    def _split(self, contents: list[Content], error: MountfsError) -> None:
+        """The pack is too big, or the service refuses one of its files. Smaller packs show which."""
+        self._tell(contents, error)
+        self._size.too_big(len(contents))
 
     def _failed_together(self, error: MountfsError, contents: list[Content], started_s: float) -> None:
         """One of the files may make the whole request fail. They go on in packs of half the size; a file that

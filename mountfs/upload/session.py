@@ -106,6 +106,11 @@ class SessionPlan:
             self._todo.remove(append.offset, append.stop)
         return append
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether a part is on its way."""
+        return bool(self._claimed)
+
     def has_next(self) -> bool:
         """Whether ``claim`` would give a request."""
         return self._next() is not None

@@ -168,6 +168,8 @@ class SessionSender:
         """When the file's next request may be made; ``math.inf``: when another order has taken effect."""
         if file.wants_twin:
             return now_s
+        if file.pacer.failures and file.plan is not None and file.plan.is_sending:
+            return math.inf  # after a failure one part alone tries whether it works again
         is_settled = file.pacer.ready_s > now_s or file.session is not None
         if is_settled or not self._context.limits.sessions_have_places:
             return max(file.pacer.ready_s, file.begins_s)

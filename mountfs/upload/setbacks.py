@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mountfs.errors import Corrupt, Internal, MountfsError, NotFound, Resend
-from mountfs.model.pacing import Pace, grown_s
+from mountfs.errors import Corrupt, Internal, MountfsError, NotFound, NotPassedOn, Resend
+from mountfs.model.pacing import ALONE, USUAL, Pace, grown_s
 from mountfs.model.pausing import is_passing
 from mountfs.model.pendingbytes import Unreadable
 from mountfs.tree.content import Content
@@ -68,10 +68,12 @@ def _lost_session(context: UploadContext, file: LargeFile, error: MountfsError) 
 
 
 def put_off_locked(context: UploadContext, file: LargeFile, error: MountfsError, started_s: float) -> None:
-    """Has the file wait after an error that may pass."""
+    """Has the file wait after an error that may pass. What does not let its parts through is likely to stay,
+    and each try sends one of them."""
     context.tell_locked(file.content_id, error)
     if not file.pacer.failures:
-        file.pacer = context.pacer_locked(file.content_id)
+        pace = ALONE if isinstance(error, NotPassedOn) else USUAL
+        file.pacer = context.pacer_locked(file.content_id, pace)
     context.failed_locked(file.pacer, error, started_s, file.size_bytes or 0)
 
 

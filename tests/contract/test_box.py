@@ -229,7 +229,8 @@ def test_a_folder_whose_move_is_refused_keeps_its_name(
         sandbox.create_folder(path)
     folder = folder_at(box, "/a/x")
     nth = len(expected) - 1
-    sandbox.set_faults([FaultRule(route="folders/update", action=FaultKind.REPLY, status=403, nth=nth)])
+    no = {"type": "error", "status": 403, "code": "access_denied_insufficient_permissions"}
+    sandbox.set_faults([FaultRule(route="folders/update", status=403, body=no, nth=nth)])
     (outcome,) = finish(box, [move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)])
     assert isinstance(outcome, Forbidden)
     assert statuses(sandbox, "folders/update") == expected

@@ -14,7 +14,7 @@ from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import FINISH_BATCH, FINISH_BATCH_V2, DropboxSettings
 from mountfs.backends.http import HttpSettings
 from mountfs.clock import SystemClock
-from mountfs.errors import BatchRefused, Busy, MountfsError, Offline, RequestTooBig, SessionLost, Transient
+from mountfs.errors import BatchRefused, Busy, MountfsError, NotPassedOn, Offline, SessionLost, Transient
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.path import ROOT
@@ -116,7 +116,7 @@ def test_a_pack_whose_header_is_too_long_can_be_halved(
 ) -> None:
     sandbox.set_switches(max_arg_header_bytes=8192)
     pieces = pack(backend, [b"x"] * 100)
-    with pytest.raises(RequestTooBig):
+    with pytest.raises(NotPassedOn):
         append_pack(backend, pieces)
     for start in range(0, 100, 25):
         assert append_pack(backend, pieces[start : start + 25]) == [None] * 25

@@ -183,15 +183,31 @@ def test_an_account_that_is_refused_is_for_a_person_to_mend_also_where_it_is_kno
     assert done.returncode == EXIT_FOR_A_PERSON
 
 
-@pytest.mark.parametrize("route", ["users/get_current_account", "files/*"])
-def test_what_a_proxy_may_have_said_keeps_no_unit_from_starting_again(place: Place, route: str) -> None:
-    place.sandbox.faults({"route": route, "action": "reply", "status": 400, "body": "Bad Request"})
+BAD_REQUEST = {"action": "reply", "status": 400, "body": "Bad Request"}
+
+
+def test_what_a_proxy_may_have_said_keeps_no_unit_from_starting_again(place: Place) -> None:
+    place.sandbox.faults({"route": "users/get_current_account", **BAD_REQUEST})
     try:
         done = mountfs(*place.order("work:/sub", "<MNT>"))
     finally:
         place.sandbox.faults()
-    assert "HTTP 400: Bad Request" in done.stderr
+    assert "(HTTP 400)" in done.stderr
+    assert "Bad Request" in done.stderr
     assert done.returncode == 1
+
+
+def test_what_a_proxy_may_have_said_of_the_folder_keeps_it_from_no_mount(place: Place) -> None:
+    """As where the service does not answer."""
+    place.sandbox.faults({"route": "files/*", **BAD_REQUEST})
+    with RealMount(place.folder, place.sandbox) as mount:
+        try:
+            mount.start()
+        finally:
+            place.sandbox.faults()
+        assert "is mounted unseen" in mount.log_file.read_text()
+        assert (mount.path / "file").read_text() == "1"
+        assert mount.terminate() == 0
 
 
 def test_a_journal_that_is_none_is_told_and_left_alone(place: Place) -> None:

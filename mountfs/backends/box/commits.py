@@ -33,7 +33,16 @@ from mountfs.backends.box.smallfiles import (
 from mountfs.backends.box.uploads import BoxUploads
 from mountfs.backends.effects import after_an_effect
 from mountfs.backends.wire import Response
-from mountfs.errors import Conflict, NotFound, Offline, Refused, ServerFault, SessionLost, Unreachable
+from mountfs.errors import (
+    Conflict,
+    NotFound,
+    NotPassedOn,
+    Offline,
+    Refused,
+    ServerFault,
+    SessionLost,
+    Unreachable,
+)
 from mountfs.model.entry import File
 from mountfs.model.order import Put
 from mountfs.model.pacing import Pace, grown_s
@@ -130,7 +139,7 @@ class Commits:
             raise SessionLost(f"{order.place}: does not get through in one request")
         try:
             file = self._small_files.put(order, is_large_too=True)
-        except RequestTooLarge as error:
+        except (RequestTooLarge, NotPassedOn) as error:
             self._uploads.note_too_large(token, math.inf)
             raise SessionLost(str(error)) from error
         except (Offline, ServerFault) as error:

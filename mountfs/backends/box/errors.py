@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mountfs.backends import checked
-from mountfs.backends.wire import OF_FORM, Response
+from mountfs.backends.wire import BY_ANYBODY, Response
 from mountfs.errors import (
     Busy,
     Conflict,
@@ -28,7 +28,6 @@ from mountfs.errors import (
     Throttled,
     TooLarge,
     Transient,
-    Unexplained,
 )
 
 NAME_IN_USE = "item_name_in_use"
@@ -92,8 +91,8 @@ CLASS_OF_STATUS: dict[int, type[MountfsError]] = {
     423: Locked,
 }
 
-_WITHOUT_CODE = OF_FORM | {401, 412, 416}
-"""May come from the service without a code: of the request's form, the token, a condition, a range."""
+_WITHOUT_CODE = BY_ANYBODY | {401, 412, 416}
+"""May come from the service without a code: of the token, a condition, a range."""
 
 
 def code_of(response: Response) -> str:
@@ -104,8 +103,9 @@ def code_of(response: Response) -> str:
 
 def is_foreign(response: Response) -> bool:
     """Whether something on the way answered. What an item or a session has against a call the service says
-    with a ``code``, in JSON. A bare 403 or 405 may be the service's all the same, and that a token lacks a
-    scope it says as OAuth does; that something is gone, or in the way, it never says without a word."""
+    with a ``code``, in JSON. A bare 403 or 405 is the service's where a header of its own comes with it, and
+    that a token lacks a scope it says as OAuth does; that something is gone, or in the way, or wrong with the
+    request, it never says without a word."""
     status = response.status
     if response.is_foreign:
         return True
@@ -113,7 +113,14 @@ def is_foreign(response: Response) -> bool:
         return False
     if status == 403 and body_of(response).get("error") == "insufficient_scope":  # RFC 6750, 3.1
         return False
-    return status not in (403, 405) or bool(response.body.strip())
+    return status not in (403, 405) or bool(response.body.strip()) or not _is_signed(response)
+
+
+def _is_signed(response: Response) -> bool:
+    """Whether a header tells that the service itself answered: its name for the request, or what it has
+    against the token (RFC 6750, 3)."""
+    challenge = response.headers.get("www-authenticate", "")
+    return "box-request-id" in response.headers or challenge.lower().startswith("bearer")
 
 
 def body_of(response: Response) -> Mapping[str, Any]:
@@ -162,8 +169,6 @@ def from_response(response: Response, where: str) -> MountfsError:
     if is_held_by_link(response):
         return NameNotAllowed(f"{where}: a web link of Box, which a mount does not show, has this name")
     kind = CLASS_OF.get(code) or CLASS_OF_STATUS.get(status, Refused)
-    if status == 403 and not response.body.strip():
-        kind = Unexplained
     message = f"{where}: {code or f'HTTP {status}'}{_explained(response)}"
     if issubclass(kind, Transient):
         return kind(message, response.retry_after_s)

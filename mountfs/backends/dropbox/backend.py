@@ -9,7 +9,7 @@ from typing import Any
 from mountfs.backends import checked, packs
 from mountfs.backends.dropbox import listing
 from mountfs.backends.dropbox.api import DropboxApi
-from mountfs.backends.dropbox.errors import from_response, is_stale_token
+from mountfs.backends.dropbox.errors import from_response, is_foreign, is_stale_token
 from mountfs.backends.dropbox.jobs import DropboxJobs
 from mountfs.backends.dropbox.limits import DROPBOX_LIMITS
 from mountfs.backends.dropbox.settings import DropboxSettings
@@ -63,7 +63,9 @@ class DropboxBackend:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._http = HttpClient(clock, tokens, http_settings, is_stale_token, from_response, ending)
+        self._http = HttpClient(
+            clock, tokens, http_settings, is_stale_token, from_response, ending, is_foreign
+        )
         self._api = DropboxApi(self._http, settings)
         self._uploads = DropboxUploads(self._api)
         self._jobs = DropboxJobs(self._api, settings, clock)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mountfs.backends import checked
 from mountfs.backends.throttle import bounded_s
-from mountfs.backends.wire import Response
+from mountfs.backends.wire import OF_FORM, Response
 from mountfs.errors import (
     Busy,
     Conflict,
@@ -36,6 +36,7 @@ from mountfs.errors import (
     Transient,
 )
 
+REQUEST_ID = "x-dropbox-request-id"
 LOOKUP = "lookup_failed"
 """The tag above a session's error; the append routes leave it out."""
 
@@ -120,18 +121,10 @@ CLASS_OF: dict[str, type[MountfsError]] = {
 }
 """By tag, or by tags joined with a slash where the one above decides; the longest match counts."""
 
-_PLAIN: dict[int, type[MountfsError]] = {
-    400: Refused,
-    401: NotSignedIn,
-    411: Refused,
-    413: RequestTooBig,
-    414: Refused,
-    431: RequestTooBig,
-}
+_PLAIN: dict[int, type[MountfsError]] = {400: Refused, 401: NotSignedIn}
 """What a status says without an error in JSON. Any other one is no word of the service, which has none but
 those and 403, 409 and 422, with a tag in JSON (HTTP documentation, error handling): a proxy or a portal
 answers."""
-
 
 _MOST_TAGS = 8
 _MOST_TAG_CHARS = 100
@@ -182,6 +175,14 @@ def _class_of(tags: tuple[str, ...]) -> type[MountfsError]:
     return Refused
 
 
+def is_foreign(response: Response) -> bool:
+    """Whether something on the way answered. What is wrong with a request as such the service says with 400
+    alone, and with the header that each of its replies has."""
+    if response.is_foreign:
+        return True
+    return response.status in OF_FORM and (response.status != 400 or REQUEST_ID not in response.headers)
+
+
 def is_stale_token(response: Response) -> bool:
     """Whether another access token may be the answer; a missing scope needs more than that."""
     if response.status != 401:
@@ -197,7 +198,7 @@ def from_response(response: Response, route: str, *prefix: str) -> MountfsError:
         return _rate_limit(response, route)
     # No call of ours states a condition in a header: that one failed is not the service's word.
     if response.is_fault or status == 412:
-        request_id = response.headers.get("x-dropbox-request-id", "none")[:80]
+        request_id = response.headers.get(REQUEST_ID, "none")[:80]
         return ServerFault(f"{route}: HTTP {status} (request {request_id})", response.retry_after_s)
     if status in (401, 403, 409, 422):
         error = error_in(response)

@@ -147,13 +147,13 @@ def _piece_error(piece: Loaded, result: Any) -> MountfsError | None:
 def _pack_error(response: Response, pieces: int) -> MountfsError:
     """Why a whole pack was refused: too much at once, or this account cannot at all.
 
-    A header over the limit, which is not documented, may be a 400 of the service as well as a 413 or
-    431 of a proxy; when a single piece is still too much, packs do not work here.
+    A header over the limit, which is not documented, may be a 400; when a single piece is still too much,
+    packs do not work here.
     """
     error = from_response(response, APPEND_BATCH, LOOKUP)
     is_unknown = response.status == 400 and "Unknown API function" in response.text
     if is_unknown or response.status in (403, 404, 405, 501):
         return BatchRefused(str(error))
-    if response.status in (400, 413, 431) or isinstance(error, RequestTooBig):
+    if response.status == 400 or isinstance(error, RequestTooBig):
         return RequestTooBig(str(error)) if pieces > 1 else BatchRefused(str(error))
     return error

@@ -188,8 +188,11 @@ def test_s_down_a_known_account_is_mounted_though_the_far_side_is_silent(
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        *((status, "<!DOCTYPE html><title>Welcome to the hotel</title>") for status in (200, 401, 404)),
-        *((status, None) for status in (404, 409, 410, 451)),
+        *(
+            (status, "<!DOCTYPE html><title>Welcome to the hotel</title>")
+            for status in (200, 400, 401, 404, 413)
+        ),
+        *((status, None) for status in (400, 403, 404, 409, 410, 451)),
         *((status, "blocked by policy") for status in (200, 403, 404, 409, 451)),
         (404, {"message": "no Route matched with those values"}),
         (403, {"error": "Forbidden"}),
@@ -215,6 +218,32 @@ def test_s_down_the_page_of_a_portal_is_trouble_and_nothing_else(
     assert os.listdir(real_mount.path / "unknown") == ["file"]
     real_mount.wait_committed()
     assert set(far_side.files()) == {"/known/unread", "/unknown/file", "/pending"}
+
+
+@pytest.mark.only_on("dropbox", "box", because="nothing is on the way to an account in memory")
+def test_s_down_what_something_on_the_way_never_passes_on_stays_pending_and_says_why(
+    make_mount: MakeMount, far_side: SandboxProcess
+) -> None:
+    """A gateway that takes no body as long as a part."""
+    how = {"status": 413, "body": "<html><head><title>413 Request Entity Too Large</title></head></html>"}
+    mount = make_mount()
+    mount.start()
+    carriers = [
+        rule for asked in (Asked.START, Asked.BYTES) for rule in far_side.rules(asked, "reply", **how)
+    ]
+    far_side.faults(*carriers)
+    (mount.path / "large").write_bytes(os.urandom(40 * MIB))
+    (mount.path / "small").write_bytes(b"small")
+    host = far_side.url.partition("//")[2]
+    told = f"came from {host} (HTTP 413)"
+    until(lambda: mountfs("pending", mount.path).stdout.count(told) == 2, "both say why they wait")
+    for name in ("large", "small"):
+        assert os.getxattr(mount.path / name, STATE) != b"failed"
+    assert mount.status()["account"]["far_side"]["condition"] == "failing"
+    assert "HTTP 413" in mountfs("status", mount.path).stdout
+    far_side.faults()
+    mount.wait_committed()
+    assert set(far_side.files()) == {"/large", "/small"}
 
 
 @pytest.mark.only_on("dropbox", "box", because="an account in memory has no credentials")

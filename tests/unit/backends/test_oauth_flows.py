@@ -129,13 +129,16 @@ REFRESHES: dict[str, Callable[[HttpClient, str], object]] = {
 }
 
 
-@pytest.mark.parametrize("body", [b"", b"blocked by policy", b'{"message": "no"}'])
-@pytest.mark.parametrize("status", [403, 404, 405, 409, 410, 413, 451])
+NO_REFUSALS = b"", b"blocked by policy", b'{"message": "no"}', b'{"error": "Bad Request"}', b"<html>no</html>"
+
+
+@pytest.mark.parametrize("body", NO_REFUSALS)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 451])
 @pytest.mark.parametrize("refresh", REFRESHES)
 def test_what_no_token_endpoint_says_refuses_no_credentials(
     http: HttpClient, refresh: str, status: int, body: bytes
 ) -> None:
-    """RFC 6749, 5.2: a refusal is 400, or 401, and names its error."""
+    """RFC 6749, 5.2: a refusal is 400, or 401, and names its error by a word such as ``invalid_grant``."""
     with Script(answer(status, body)) as server, pytest.raises(ServerFault):
         REFRESHES[refresh](http, server.url)
 

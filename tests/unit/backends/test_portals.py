@@ -62,7 +62,7 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Any]]:
         backend.close()
 
 
-@pytest.mark.parametrize("status", [200, 401, 403, 404, 410])
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 410, 411, 413, 414, 431])
 @pytest.mark.parametrize("name", CALLS)
 def test_a_web_page_is_no_answer_of_the_service(
     connect: Callable[[str], Any], name: str, status: int
@@ -71,6 +71,10 @@ def test_a_web_page_is_no_answer_of_the_service(
 
 
 BARE: dict[str, Reply] = {
+    **{f"{status} empty": answer(status) for status in (400, 403, 405, 411, 413, 414, 431)},
+    "400 text": answer(400, b"400 Bad Request"),
+    "400 of a gateway": json_answer({"message": "Bad Request", "status": 400}, 400),
+    "413 text": answer(413, b"Request Entity Too Large"),
     "403 text": answer(403, b"blocked by policy"),
     "404 text": answer(404, b"404 page not found\n"),
     "404 empty": answer(404),
@@ -99,7 +103,8 @@ def test_what_lacks_the_services_own_words_is_no_answer_of_it(
 OWN_WORDS: dict[str, Reply] = {
     "code": json_answer({"type": "error", "status": 403, "code": "something_new"}, 403),
     "OAuth": json_answer({"error": "insufficient_scope", "error_description": "needs more"}, 403),
-    "none": answer(403),
+    "none": answer(403, Box_Request_Id="0a1b"),
+    "of the token": answer(403, WWW_Authenticate='Bearer realm="Service", error="insufficient_scope"'),
 }
 
 

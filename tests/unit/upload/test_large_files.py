@@ -20,6 +20,7 @@ from mountfs.errors import (
     MountfsError,
     NoSpace,
     NotFound,
+    NotPassedOn,
     NotSignedIn,
     Offline,
     ServerFault,
@@ -488,6 +489,28 @@ def test_a_file_of_which_each_session_takes_but_a_part_is_parked_in_the_end(smal
     crew.work(lambda: small.pending() == [("/a", "failed")], most_s=3000.0)
     crew.work(lambda: not small.account.sessions)
     assert len(set(lost)) == len(opened) == LOST_SESSIONS
+
+
+def test_what_passes_on_no_part_is_tried_with_one_part_ever_more_rarely(small: World) -> None:
+    """Each try sends a part for nothing; the file goes up once the gateway is set otherwise."""
+    append, begun_s, blocked = small.backend.append, small.clock.now_s(), list[float]()
+
+    def blocking(session: str, source: Source, offset: int, length: int, **named: Any) -> str:
+        if small.clock.now_s() < begun_s + 1500.0:
+            blocked.append(small.clock.now_s())
+            raise NotPassedOn("HTTP 413")
+        return append(session, source, offset, length, **named)
+
+    small.backend.append = blocking  # type: ignore[method-assign]
+    small.put("/a", body_of(100))
+    crew = Crew(small)
+    crew.work(lambda: small.clock.now_s() - begun_s > 1200.0, most_s=1500.0)
+    assert 8 < len(blocked) < 25
+    assert len(set(blocked[2:])) == len(blocked[2:])  # what was on its way already aside
+    assert small.notices() == []
+    assert small.core.uploader.last_error == "HTTP 413"
+    crew.work(lambda: small.pending() == [], most_s=2000.0)
+    assert small.account.files() == {"/a": body_of(100)}
 
 
 def test_no_file_is_refused_while_sessions_are_lost_for_a_quarter_of_an_hour(small: World) -> None:

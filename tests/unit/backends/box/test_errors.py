@@ -27,7 +27,6 @@ from mountfs.errors import (
     SessionLost,
     Throttled,
     TooLarge,
-    Unexplained,
 )
 
 
@@ -50,7 +49,7 @@ def reply(status: int, code: str | None = None, wait_s: float | None = None, **m
         (403, "access_denied_insufficient_permissions", Forbidden),
         (403, "operation_limit_exceeded", Forbidden),
         (403, "access_denied_item_locked", Locked),
-        (403, None, Unexplained),
+        (403, None, Forbidden),
         (404, "trashed", NotFound),
         (404, None, NotFound),
         (409, "item_name_in_use", Conflict),

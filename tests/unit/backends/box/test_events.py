@@ -135,10 +135,11 @@ REFUSED_WAITS = {
     "410": answer(410),
     "a page": answer(404, b"<html>", Content_Type="text/html"),
 }
+VOID = json_answer({"type": "error", "status": 400, "code": "bad_request"}, 400)
 
 
 @pytest.mark.parametrize("refusal", REFUSED_WAITS)
-@pytest.mark.parametrize(("reply", "kind"), [(page(), ServerFault), (answer(400), Conflict)])
+@pytest.mark.parametrize(("reply", "kind"), [(page(), ServerFault), (VOID, Conflict)])
 def test_a_refused_wait_is_told_from_a_refused_position(
     connect: Connect, refusal: str, reply: Reply, kind: type[Exception]
 ) -> None:

@@ -60,7 +60,7 @@ def test_a_client_acts_for_itself(http: HttpClient) -> None:
         (json_answer([]), ServerFault),
         (json_answer({"access_token": "a\r\nX: y", "refresh_token": "b"}), ServerFault),
         (json_answer({"access_token": "a", "refresh_token": ["b"]}), ServerFault),
-        (json_answer({"error": ["\ud800"]}, 400), NotSignedIn),
+        (json_answer({"error": ["\ud800"]}, 400), ServerFault),
     ],
 )
 def test_what_is_no_grant_is_told(http: HttpClient, reply: Reply, kind: type[Exception]) -> None:

@@ -314,7 +314,7 @@ def test_a_refresh_token_gives_an_access_token() -> None:
     [
         (json_answer({"error": "invalid_grant", "error_description": "revoked"}, 400), NotSignedIn),
         (json_answer({"error": "invalid_client"}, 400), NotSignedIn),
-        (answer(400, b"what?"), NotSignedIn),
+        (answer(400, b"what?"), ServerFault),
         (answer(503, b""), ServerFault),
         (answer(200, b"<html>"), ServerFault),
         (json_answer({}), ServerFault),
