@@ -28,9 +28,6 @@ GAPPED = b"\0\0\0abc\0\0\0\0"
 # That a start, too, refuses.
 FATAL = {
     "a kind of a later version": "UPDATE nodes SET kind = 'portal' WHERE name = 'f'",
-    "a number that is taken": "UPDATE meta SET value = '1' WHERE key = 'next_id'",
-    "a number beyond all": f"UPDATE meta SET value = '{2**63 - 1}' WHERE key = 'next_id'",
-    "a text in place of a number": "UPDATE meta SET value = 'many' WHERE key = 'next_id'",
     "a size below nothing": "UPDATE contents SET size_bytes = -1 WHERE under_id IS NULL",
     "a gap of a third kind": "UPDATE gaps SET is_written = 2 WHERE start = 0",
     "a gap that ends before it begins": "UPDATE gaps SET stop = -5 WHERE start = 0",

@@ -73,9 +73,6 @@ def test_a_whole_one_is_opened_again(file: Path) -> None:
             lambda path: execute(path, "UPDATE meta SET value = 'x' WHERE key = 'schema'"), id="odd version"
         ),
         pytest.param(
-            lambda path: execute(path, "INSERT OR REPLACE INTO meta VALUES ('next_id', 'x')"), id="odd id"
-        ),
-        pytest.param(
             lambda path: execute(
                 path, "PRAGMA ignore_check_constraints = 1", "UPDATE nodes SET kind = 'lost'"
             ),
