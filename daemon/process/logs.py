@@ -90,9 +90,11 @@ class LogFile(RotatingFileHandler):
             is_there = os.path.samestat(Path(self.baseFilename).stat(), os.fstat(before.fileno()))
         except FileNotFoundError:
             is_there = False
-        if not is_there:
-            self.stream = self._open()
-            before.close()
+        if is_there:
+            before.seek(0, os.SEEK_END)  # where Python 3.13 takes the end to be
+            return
+        self.stream = self._open()
+        before.close()
 
 
 def _indented(lines: str) -> str:
