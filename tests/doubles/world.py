@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -94,6 +95,8 @@ class World:
         )
         begin_journal(self.places.store)
         foundation = lay(self.places, self.backend, self.clock, self.disk, settings)
+        # Python 3.13 warns of a database that a process leaves open, as one does that is killed.
+        weakref.finalize(self, foundation.tree.store.close)
         leave_unsynced(foundation.tree.store)
         self.on_laid(foundation)
         self.core = build(foundation, self.places, self.backend, self.clock, self.disk, settings)

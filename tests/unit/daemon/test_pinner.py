@@ -490,21 +490,21 @@ def hold_of_pins(directory: Path, count: int) -> int:
 def holds_of_changed_pins(directory: Path, count: int) -> dict[str, int]:
     """One thing more is pinned, a pin ends, and all have to know that their folder was renamed."""
     world, lock = counted(directory)
-    for number in range(count + 1):
-        world.account.write(f"/d/{number}", b"")
+    names = [*map(str, range(count)), "last"]  # the same last one, since folded names are remembered
+    for name in names:
+        world.account.write(f"/d/{name}", b"")
     world.follow()
     world.names("/d")
     pins = Pins(world.core.view)
-    for number in range(count):
-        pins.add(world.node(f"/d/{number}"))
-    node = world.node(f"/d/{count}")
+    for name in names[:-1]:
+        pins.add(world.node(f"/d/{name}"))
+    node = world.node("/d/last")
     found = {"pin": longest_hold(lock, lambda: pins.add(node))}
     found["unpin"] = longest_hold(lock, lambda: pins.remove(RemotePath.parse("/d/7")))
     world.rename("/d", "/e")
     world.settle()
     found["rename"] = longest_hold(lock, pins.refresh)
-    left = [number for number in range(count + 1) if number != 7]
-    assert [str(pin.path) for pin in pins.all()] == [f"/e/{number}" for number in left]
+    assert [str(pin.path) for pin in pins.all()] == [f"/e/{name}" for name in names if name != "7"]
     world.close()
     return found
 

@@ -176,9 +176,9 @@ def test_a_small_file_is_looked_at_as_it_is_opened_and_once_it_was_read(
 def counted(name: str, calls: list[str]) -> Callable[..., object]:
     plain = getattr(os, name)
 
-    def call(*args: object) -> object:
+    def call(*args: object, **named: object) -> object:
         calls.append(name)
-        return plain(*args)
+        return plain(*args, **named)
 
     return call
 
