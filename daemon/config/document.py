@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import tomlkit
@@ -18,6 +16,7 @@ from daemon.config.settings import holds_secret, parse
 from daemon.failure import BadSettings, Failure
 from daemon.places import ownership
 from daemon.places.durable import PRIVATE, write_synced
+from daemon.places.locks import OF_DIRECTORY, alone
 
 _OTHERS = 0o007
 
@@ -67,7 +66,8 @@ def rewrite(path: Path, change: Callable[[str], str]) -> None:
     try:
         ownership.make_private(target.parent)
         _check_owner(path, target)
-        with _alone_in(target.parent):
+        # What another process writes meanwhile is neither lost nor undone.
+        with alone(target.parent, OF_DIRECTORY):
             before = target.read_text("utf-8") if target.exists() else ""
             after = change(before)
             tables = tomllib.loads(after)
@@ -115,14 +115,3 @@ def _mode(target: Path, is_secret: bool) -> int:
     # With 0644, the mode of any new file, nobody has chosen the group, which may be that of all users. Who
     # has shut out the others has: it is that of a unit's User=, say.
     return mode & (PRIVATE if mode & _OTHERS else PRIVATE | stat.S_IRGRP)
-
-
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """What another process writes meanwhile is neither lost nor undone: both hold the folder, in turns."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 from pathlib import Path
 
 from daemon.places.durable import write_whole
+from daemon.places.locks import alone
 
 KEPT_MONTHS = 13
 _MONTH = re.compile(r"\d{4}-\d{2}")
@@ -30,17 +29,13 @@ class MonthLedger:
     def add(self, month: str, calls: int) -> int:
         """So many more in *month*; how many that makes. OSError: what cannot be read just now is not
         written over."""
-        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone(Path(f"{self._path}.lock")):
             months = self._read()
             months[month] = months.get(month, 0) + calls
             if calls:
                 kept = dict(sorted(months.items())[-KEPT_MONTHS:])
                 write_whole(self._path, json.dumps(kept, indent=1))
             return months[month]
-        finally:
-            os.close(lock)
 
     def _read(self) -> dict[str, int]:
         try:

@@ -34,6 +34,7 @@ from pathlib import Path
 from daemon.failure import EXIT_FOR_A_PERSON, Failure, exit_code_of
 from daemon.places.durable import write_whole
 from daemon.places.holders import holder_of
+from daemon.places.locks import alone
 from daemon.places.ownership import is_others, make_private
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.model.entry import Account
@@ -261,14 +262,10 @@ class StateDir:
     def _remember(self, remote: str, told: dict[str, object]) -> None:
         """Nothing is written where nothing is new: a full disk keeps no known account from its journal. What
         another process writes meanwhile stays, and so does all of a file that cannot be read: OSError."""
-        fd = os.open(self.path / "remotes.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with alone(self.path / "remotes.lock"):
             remembered = _object_in(self._remotes)
             if remembered.get(remote) != told:
                 write_whole(self._remotes, json.dumps({**remembered, remote: told}, indent=1))
-        finally:
-            os.close(fd)
 
     def _last(self, remote: str) -> dict[str, object]:
         """What was kept of *remote* when it was last asked: its key is one. Empty where there is nothing, or
