@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,11 +90,9 @@ def ask_status(mountpoint: Path) -> MountStatus:
     return last_of(Client.at(mountpoint).ask(StatusRequest()), StatusReply, mountpoint).status
 
 
-def render_overview(
-    found: Overview, render: Callable[[MountStatus], RenderableType] = render_status
-) -> Group:
+def render_overview(found: Overview) -> Group:
     """Everything that ``mountfs status`` tells people."""
-    parts: list[RenderableType] = [render(each) for each in found.mounts]
+    parts: list[RenderableType] = [render_status(each) for each in found.mounts]
     if not parts and not found.silent:
         parts.append("nothing is mounted")
     for each in found.journaled:

@@ -52,7 +52,6 @@ ERRORS: dict[str, list[Callable[[], BaseException]]] = {
 STORE = ["begin", "end", "cancel"]
 SPOOL = ["read", "size", "open", "admit_filling", "fdatasync", "sync_directory", "remove", "path"]
 DISK = ["open", "pread", "pwrite", "fdatasync", "sync_directory", "remove", "size"]
-CLOCK = ["now_s", "wall_ns", "jitter"]
 
 Place = tuple[str, tuple[tuple[str, int], ...]]
 """The call's name, and who made it: functions and lines, innermost first."""

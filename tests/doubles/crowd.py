@@ -24,7 +24,6 @@ from tests.doubles.fleetserver import MemoryFleet
 from tests.fakes.clock import FakeClock
 
 BATCH_ENTRIES = 1000
-SETTLED_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)

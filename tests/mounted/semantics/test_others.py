@@ -21,7 +21,6 @@ from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.waiting import until
 
 MIB = 1024 * 1024
-Sight = dict[str, Any]
 LIBC = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD, AT_STATX_FORCE_SYNC = -100, 0x2000
 
