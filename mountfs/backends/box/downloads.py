@@ -10,9 +10,10 @@ from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.entries import Revision
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.http import TimedOut
+from mountfs.backends.ranges import body_of, window_of
 from mountfs.backends.silence import is_slow
 from mountfs.backends.wire import Request, Response, Window
-from mountfs.errors import Busy, NotFound, NotSupported, Offline, ServerFault, Unreachable
+from mountfs.errors import Busy, NotFound, Offline, ServerFault, Unreachable
 from mountfs.model.entry import File
 from mountfs.ports import Clock, Take
 
@@ -39,15 +40,12 @@ class Downloads:
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """Bytes of exactly this version. NotFound when it is gone, Busy while it is not ready."""
-        if not file.is_downloadable:
-            raise NotSupported(f"a document without bytes of its own: {file.name}")
-        length = min(length, file.size_bytes - offset)
-        if length <= 0:
+        window = window_of(file, offset, length)
+        if window is None:
             return b""
         revision = Revision.parse(file.revision)
         if revision is None:
             raise NotFound(f"revision {file.revision} of {file.name} is gone")
-        window = Window(offset, length, file.size_bytes)
         with self._lock:
             address = self._addresses.get(file.revision)
         is_old = address is not None
@@ -55,7 +53,7 @@ class Downloads:
             if address is None:
                 asked = self._ask(revision, file, window, take)
                 if asked.status not in REDIRECTS:
-                    return _body(asked, file, length)
+                    return _body(asked, file, window)
                 address, is_old = self._named(asked, revision, file), False
             body = self._served(address, file, window, take, is_old=is_old)
             if body is not None:
@@ -72,7 +70,7 @@ class Downloads:
         try:
             response = self._fetch(address, window, take)
             if not _is_spent(response) and not (is_old and response.is_fault):
-                return _body(response, file, window.length)
+                return _body(response, file, window)
         except (Offline, ServerFault) as error:
             self._forget(file, address)
             # A network that swallows everything would swallow the next question as well.
@@ -140,12 +138,7 @@ def _is_spent(response: Response) -> bool:
     return 400 <= response.status < 500 and response.status not in (416, 429) and not response.is_fault
 
 
-def _body(response: Response, file: File, length: int) -> bytes:
-    """What a download came to; less or more than was asked for is a fault."""
-    if response.status == 416:
-        raise ServerFault(f"{file.name} is shorter than its metadata says")
-    if response.status not in (200, 206):
+def _body(response: Response, file: File, window: Window) -> bytes:
+    if response.status not in (200, 206, 416):
         raise from_response(response, str(file.name))
-    if response.content_bytes != length:
-        raise ServerFault(f"{file.name}: asked for {length} bytes, got {response.content_bytes}")
-    return response.body
+    return body_of(response, file, window)

@@ -17,11 +17,11 @@ from mountfs.backends.dropbox.undelete import bring_back, undelete
 from mountfs.backends.dropbox.uploads import DropboxUploads, part_bytes_of
 from mountfs.backends.filerange import FileRange
 from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, Tokens
+from mountfs.backends.ranges import body_of, window_of
 from mountfs.backends.receipts import hash_of_parts, holds
 from mountfs.backends.throttle import bounded_s
 from mountfs.backends.wholehash import file_hash
-from mountfs.backends.wire import Window
-from mountfs.errors import MountfsError, NotSupported, ServerFault
+from mountfs.errors import MountfsError
 from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.order import Order, Part
@@ -138,18 +138,11 @@ class DropboxBackend:
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """By revision, which stays readable when the path has gone on to another one."""
-        if not file.is_downloadable:
-            raise NotSupported(f"a document without bytes of its own: {file.name}")
-        length = min(length, file.size_bytes - offset)
-        if length <= 0:
+        window = window_of(file, offset, length)
+        if window is None:
             return b""
-        window = Window(offset, length, file.size_bytes)
         response = self._api.download("files/download", {"path": f"rev:{file.revision}"}, window, take)
-        if response.status == 416:
-            raise ServerFault(f"{file.name} is shorter than its metadata says")
-        if response.content_bytes != length:
-            raise ServerFault(f"{file.name}: asked for {length} bytes, got {response.content_bytes}")
-        return response.body
+        return body_of(response, file, window)
 
     def new_sessions(self, count: int) -> list[str]:
         return self._uploads.new_sessions(count)
