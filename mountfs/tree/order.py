@@ -22,7 +22,6 @@ from mountfs.model.entry import File
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
 from mountfs.ports import BackendLimits
-from mountfs.tree import tally
 from mountfs.tree.bases import claimant
 from mountfs.tree.node import ROOT_ID, Flight, FolderPart, Node, has_moved
 from mountfs.tree.tree import Tree
@@ -165,11 +164,8 @@ def _blocked_by_contents(tree: Tree, node: Node, part: FolderPart) -> Blocked | 
     """What has to leave *node*, a folder, before that is removed."""
     if part.gone:
         return Blocked(next(iter(part.gone.values())))
-    if not is_leaving(node.state) or not tally.has_any(node):
-        return None
-    leaving = (each for each in tree.refused.values() if each.state.parent is node)
-    within = next((each for each in leaving if is_leaving(each.state)), None)
-    return None if within is None else Blocked(within)
+    leaving = tree.leaving.get(node.id) if is_leaving(node.state) else None
+    return Blocked(next(iter(leaving.values()))) if leaving else None
 
 
 def _blocked_by_folders(

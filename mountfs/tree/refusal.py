@@ -19,6 +19,7 @@ class Refusal:
 
     One is of our own making: that of a folder which another mount, that died, had removed, and in which this
     one knows of something (``left_to_the_service``). It is sent, and the service tells whether it is empty.
+    Until then it is pending, and nothing of it was refused (``Unclean.leaving``).
     """
 
     kind: OrderKind | None

@@ -55,6 +55,7 @@ class Tree:
         self._unclean = Unclean()
         self.dirty, self.awaited = self._unclean.dirty, self._unclean.awaited
         self.refused, self.set_aside = self._unclean.refused, self._unclean.set_aside
+        self.leaving = self._unclean.leaving
         self.troubled, self.note_error = self._unclean.troubled, self._unclean.note_error
         self.last_touch_ns = 0
         """When a name or bytes last changed."""

@@ -7,7 +7,7 @@ from itertools import chain
 
 from mountfs.tree import tally
 from mountfs.tree.node import Node, State
-from mountfs.tree.word import PENDING
+from mountfs.tree.word import PENDING, is_leaving
 
 
 class Unclean:
@@ -20,6 +20,11 @@ class Unclean:
         """Those of ``dirty`` that are on their way to the service, in the same order. An OrderedDict, since
         status asks for the first: a plain dictionary would walk over all that have left it."""
         self.refused: dict[int, Node] = {}
+        self.leaving: dict[int, OrderedDict[int, Node]] = {}
+        """Those of ``dirty`` that are folders which go if nothing is in them, by the folder that shows them:
+        the service refused nothing of them."""
+        self._leaves: dict[int, int] = {}
+        """The ids of those, and of that folder of each."""
         self.set_aside: dict[int, Node] = {}
         """Those of ``dirty`` whose bytes a start set aside: recovered copies."""
         self.troubled: OrderedDict[int, Node] = OrderedDict()
@@ -32,7 +37,10 @@ class Unclean:
         else:
             self.dirty.pop(node.id, None)
             self.troubled.pop(node.id, None)
-        if after.refusal is not None:
+        leaves = after.parent if is_leaving(after) else None
+        if self._leaves or leaves is not None:
+            self._note_leaving(node, leaves)
+        if after.refusal is not None and leaves is None:
             self.refused[node.id] = node
             self.troubled.pop(node.id, None)
         elif self.refused:
@@ -41,6 +49,16 @@ class Unclean:
             self.set_aside[node.id] = node
         elif self.set_aside:
             self.set_aside.pop(node.id, None)
+
+    def _note_leaving(self, node: Node, folder: Node | None) -> None:
+        former = self._leaves.pop(node.id, None)
+        if former is not None:
+            del self.leaving[former][node.id]
+            if not self.leaving[former]:
+                del self.leaving[former]
+        if folder is not None:
+            self.leaving.setdefault(folder.id, OrderedDict())[node.id] = node
+            self._leaves[node.id] = folder.id
 
     def count_all(self) -> None:
         """Everything that a start read from the store is counted for the first time."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.mounted.corner import STATE, is_text
-from tests.mounted.realmount import MakeMount
-from tests.mounted.sandboxprocess import SandboxProcess
+from tests.mounted.realmount import MakeMount, RealMount, mountfs
+from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.waiting import until
 
 FOLDERS = 20
@@ -103,10 +103,9 @@ def test_a_mount_of_another_folder_sends_what_was_left_outside_of_it_before_it_g
     assert set(far_side.files()) == {"/outside"}
 
 
-@pytest.mark.parametrize("is_filled", [False, True], ids=["empty", "with others' file"])
-def test_a_folder_that_a_killed_mount_removed_goes_though_the_next_one_had_not_heard_that_it_is_empty(
-    far_side: SandboxProcess, make_mount: MakeMount, *, is_filled: bool
-) -> None:
+def removed_elsewhere(far_side: SandboxProcess, make_mount: MakeMount) -> RealMount:
+    """A killed mount that knows of d/f and d/sub/g. Another one removed these, and then d/sub and d, and was
+    killed before it could send that."""
     for path in ("/d/f", "/d/sub/g"):
         far_side.write(path, "text")
     ours, theirs = make_mount(name="ours"), make_mount(name="theirs")
@@ -123,6 +122,14 @@ def test_a_folder_that_a_killed_mount_removed_goes_though_the_next_one_had_not_h
         (theirs.path / name).rmdir()
     theirs.kill9()
     far_side.resume()
+    return ours
+
+
+@pytest.mark.parametrize("is_filled", [False, True], ids=["empty", "with others' file"])
+def test_a_folder_that_a_killed_mount_removed_goes_though_the_next_one_had_not_heard_that_it_is_empty(
+    far_side: SandboxProcess, make_mount: MakeMount, *, is_filled: bool
+) -> None:
+    ours = removed_elsewhere(far_side, make_mount)
     if is_filled:
         far_side.write("/d/sub/others", "others'")
     ours.start()
@@ -130,3 +137,21 @@ def test_a_folder_that_a_killed_mount_removed_goes_though_the_next_one_had_not_h
     left = {"/d", "/d/sub", "/d/sub/others"} if is_filled else set()
     assert far_side.tree().keys() - {"/"} == left
     until(lambda: find(ours.path) == {f"{ours.path}{path}" for path in ("", *left)}, "both show the same")
+
+
+def test_such_a_folder_is_pending_until_the_service_was_asked_and_nothing_of_it_has_failed(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    ours = removed_elsewhere(far_side, make_mount)
+    far_side.spoil(Asked.DELETE, "reply", status=503)
+    ours.start()
+    pending = mountfs("pending", ours.path)
+    assert (pending.stdout.count("removed"), pending.stdout.count("failed")) == (2, 0)
+    retried = mountfs("retry", ours.path)
+    assert (retried.returncode, "has no effect here" in retried.stdout + retried.stderr) == (0, False)
+    waited = mountfs("wait", "--timeout", "1", ours.path)
+    assert (waited.returncode, "was to remove it" in waited.stdout + waited.stderr) == (2, False)
+    far_side.faults()
+    ours.wait_committed()
+    assert find(ours.path) == {str(ours.path)}
+    assert far_side.tree().keys() <= {"/"}

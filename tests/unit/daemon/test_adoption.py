@@ -6,9 +6,11 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from mountfs.attributes import Caller
 from mountfs.errors import Forbidden, Offline
 from mountfs.model.path import RemotePath
 from mountfs.spool.quota import Quota
+from mountfs.tree import order
 from mountfs.tree.discard import Discard
 from mountfs.tree.strays import set_aside_directory
 from mountfs.tree.word import word_of
@@ -629,6 +632,37 @@ def test_two_folders_that_they_removed_do_not_wait_for_each_other(estate: Estate
     ours.settle()
     assert ours.remote() == ours.tree() == {"/d": None, "/d/y": b"/e", "/e": None, "/e/x": b"/d"}
     assert ours.pending() == []
+
+
+def steps_of_order(directory: Path, count: int) -> float:
+    """How many steps of Python ``order`` takes for each of *count* pairs of folders that they removed."""
+    directory.mkdir()
+    estate = Estate(directory, MemoryAccount())
+    emptied(estate, *(f"/{number}{inner}" for number in range(count) for inner in ("/sub", "")))
+    ours, steps = estate.take_over(), 0
+
+    def enter(frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
+        frame.f_trace_opcodes = frame.f_code.co_filename == order.__file__
+        return each if frame.f_trace_opcodes else None
+
+    def each(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
+        nonlocal steps
+        steps += event == "opcode"
+        return each
+
+    ours.restart()  # the ones above come before those in them then
+    before = sys.gettrace()
+    sys.settrace(enter)
+    ours.settle()
+    sys.settrace(before)
+    assert ours.remote() == {}
+    estate.close()
+    return steps / count
+
+
+def test_folders_that_they_removed_take_as_many_steps_each_however_many_there_are(tmp_path: Path) -> None:
+    few = steps_of_order(tmp_path / "few", 5)
+    assert steps_of_order(tmp_path / "many", 40) < 1.2 * few
 
 
 @pytest.mark.parametrize("took_effect", [True, False])
