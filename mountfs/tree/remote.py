@@ -199,13 +199,14 @@ def lose_shown(tree: Tree, node: Node) -> None:
 
 
 def _make_anew(tree: Tree, node: Node) -> None:
-    """The folder *node* is lost, and is to be made again for what is ours in it."""
+    """The folder *node* is lost, and is to be made again for what is ours in it. What was refused, or left to
+    the service, was about the one that is lost."""
     load_children(tree, node)
     for child in list((node.part.children or {}).values()):
         if child.state.base_parent is node:
             lose(tree, child)
     outdate(tree, node)  # when it is made again it may not be empty: what was sent into it may be there
-    tree.change((node, node.state.based(None, None)))
+    tree.change((node, replace(node.state.based(None, None), refusal=None)))
 
 
 def _tell_of_rename(tree: Tree, node: Node) -> None:

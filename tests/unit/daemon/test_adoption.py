@@ -25,6 +25,7 @@ from mountfs.spool.quota import Quota
 from mountfs.tree import order
 from mountfs.tree.discard import Discard
 from mountfs.tree.strays import set_aside_directory
+from mountfs.tree.view import reason_of
 from mountfs.tree.word import word_of
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
 from tests.doubles.soundness import faults_of
@@ -632,6 +633,22 @@ def test_two_folders_that_they_removed_do_not_wait_for_each_other(estate: Estate
     ours.settle()
     assert ours.remote() == ours.tree() == {"/d": None, "/d/y": b"/e", "/e": None, "/e/x": b"/d"}
     assert ours.pending() == []
+
+
+def test_a_folder_that_they_removed_and_others_too_is_only_a_new_one_for_what_is_put_into_it(
+    estate: Estate,
+) -> None:
+    emptied(estate, "/d")
+    ours = estate.take_over()
+    ours.put("/d/new", b"2")
+    estate.account.remove("/d")
+    ours.follow()
+    assert ours.state("/d").base is None
+    assert reason_of(ours.node("/d")) == ""
+    assert ours.core.tree.refused == {}
+    ours.settle()
+    assert ours.remote() == ours.tree() == {"/d": None, "/d/new": b"2"}
+    assert ours.notices() == []
 
 
 def steps_of_order(directory: Path, count: int) -> float:
