@@ -31,7 +31,7 @@ from daemon.printable import quoted
 from daemon.signin.reaching import Reached, reach
 from daemon.signin.remotes import connect
 from mountfs.clock import SystemClock
-from mountfs.errors import MountfsError, NotSignedIn
+from mountfs.errors import MountfsError, NotSignedIn, ServerFault
 
 MOST_AHEAD_S = 120.0
 """A token is good for hours, and a signature for some minutes."""
@@ -215,6 +215,9 @@ def _reached(name: str, url: str, reached: Reached) -> Finding:
     if reached.proxy:
         mend = "mend HTTPS_PROXY and NO_PROXY, or have the proxy let it through"
         return Finding(f"{name} proxy", str(reached.error), mend)
+    if isinstance(reached.error, ServerFault):
+        mend = "sign in to the network with a browser, or have whoever runs it let this host through"
+        return Finding(f"{name} service", str(reached.error), mend)
     mend = "look at the network: does `getent hosts` know the name, does a firewall let port 443 out?"
     return Finding(f"{name} service", str(reached.error), mend)
 

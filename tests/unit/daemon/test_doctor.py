@@ -22,7 +22,7 @@ from daemon.places import outside
 from daemon.places.mounttable import FILE_SYSTEM_TYPE, MountEntry
 from daemon.signin.reaching import Reached, reach
 from mountfs.clock import SystemClock
-from mountfs.errors import Forbidden, NotSignedIn, Offline, Unreachable
+from mountfs.errors import Forbidden, NotSignedIn, Offline, ServerFault, Unreachable
 from mountfs.model.entry import NS_PER_S
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
@@ -259,6 +259,8 @@ def refusing(error: Exception) -> Callable[[AccountRemote, Path], str]:
         (Reached(error=Unreachable("no route to host")), "work: service", "firewall"),
         (Reached(error=Unreachable("refused"), proxy="http://proxy:3128"), "work: proxy", "HTTPS_PROXY"),
         (Reached(error=Offline("[SSL: CERTIFICATE_VERIFY_FAILED]")), "work: certificate", "SSL_CERT_FILE"),
+        (Reached(error=ServerFault("a web page")), "work: service", "sign in to the network"),
+        (Reached(error=ServerFault("a web page"), proxy="http://proxy:3128"), "work: proxy", "HTTPS_PROXY"),
         (Reached(ahead_s=900.0), "work: clock", "set-ntp"),
         (Reached(ahead_s=-900.0), "work: clock", "set-ntp"),
     ],
