@@ -7,10 +7,12 @@ the kernel and a header can hold, or raises ServerFault; *what* names the field 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from mountfs.backends.proxies import way_to
 from mountfs.errors import ServerFault
 from mountfs.model.entry import NS_PER_S
 
@@ -137,6 +139,15 @@ def brief(value: Any) -> str:
     if isinstance(value, str):
         value = value[:_SHOWN_CHARS]
     return f"{value!a:.{_SHOWN_CHARS}}"
+
+
+@contextmanager
+def reply_of(url: str, route: str) -> Iterator[None]:
+    """Within it, the ServerFault for what a reply states names the host and the route that it came from."""
+    try:
+        yield
+    except ServerFault as error:
+        raise ServerFault(f"{route}: what {way_to(url)} answered is of no use: {error}") from error
 
 
 def _utf8(value: str, what: str) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from mountfs.backends import checked
-from mountfs.backends.box.errors import body_of, from_response
+from mountfs.backends.box.errors import from_response
 from mountfs.backends.http import HttpClient
 from mountfs.backends.oauth import Endpoint, access_token
 from mountfs.backends.oauth import refresh_token as refresh_token_in
@@ -31,7 +31,7 @@ def refresh(
     http: HttpClient, token_url: str, client_id: str, client_secret: str, refresh_token: str
 ) -> BoxGrant:
     """Spends *refresh_token*. NotSignedIn when it is refused; *http* must carry no tokens of its own."""
-    grant = _granted(
+    return _granted(
         http,
         token_url,
         {
@@ -41,10 +41,8 @@ def refresh(
             "client_secret": client_secret,
         },
         "refresh token",
+        is_renewable=True,
     )
-    if grant.refresh_token is None:
-        raise ServerFault(f"{ROUTE}: the reply has no refresh token")
-    return grant
 
 
 def client_credentials(
@@ -80,10 +78,7 @@ def redeem(http: HttpClient, token_url: str, client_id: str, client_secret: str,
     """The tokens for *code*. NotSignedIn when it, or the application, is refused."""
     form = {"grant_type": "authorization_code", "code": code}
     form |= {"client_id": client_id, "client_secret": client_secret}
-    grant = _granted(http, token_url, form, "code")
-    if grant.refresh_token is None:
-        raise ServerFault(f"{ROUTE}: the reply has no refresh token")
-    return grant
+    return _granted(http, token_url, form, "code", is_renewable=True)
 
 
 def revoke(http: HttpClient, token_url: str, client_id: str, client_secret: str, token: str) -> None:
@@ -94,9 +89,16 @@ def revoke(http: HttpClient, token_url: str, client_id: str, client_secret: str,
     endpoint.ask(http, form, "token", is_read=True)
 
 
-def _granted(http: HttpClient, token_url: str, form: dict[str, str], what: str) -> BoxGrant:
+def _granted(
+    http: HttpClient, token_url: str, form: dict[str, str], what: str, *, is_renewable: bool = False
+) -> BoxGrant:
+    """*is_renewable*: a grant without a refresh token is none."""
     # No read: a request that is repeated might spend the refresh token twice.
     response = Endpoint(token_url, ROUTE, CLIENT, from_response).ask(http, form, what)
-    body = body_of(response)
-    life_s = checked.life_s(body.get("expires_in"), ACCESS_TOKEN_LIFE_S)
-    return BoxGrant(access_token(body), life_s, refresh_token_in(body))
+    with checked.reply_of(token_url, ROUTE):
+        body = checked.obj(response.json(), "the reply")
+        life_s = checked.life_s(body.get("expires_in"), ACCESS_TOKEN_LIFE_S)
+        grant = BoxGrant(access_token(body), life_s, refresh_token_in(body))
+        if is_renewable and grant.refresh_token is None:
+            raise ServerFault("the reply has no refresh token")
+    return grant

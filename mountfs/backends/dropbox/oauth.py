@@ -62,13 +62,16 @@ def redeem(
     }
     if redirect_uri is not None:
         form["redirect_uri"] = redirect_uri
-    reply = checked.obj(_endpoint(api_url).ask(http, form, "code").json(), "the reply to a code")
-    newest = refresh_token(reply)
-    if newest is None:
-        raise ServerFault("oauth2/token: the reply has no refresh token")
-    stated = reply.get("scope")
-    scopes = frozenset(stated.split()) if isinstance(stated, str) else frozenset()
-    return DropboxGrant(access_token(reply), newest, scopes)
+    endpoint = _endpoint(api_url)
+    response = endpoint.ask(http, form, "code")
+    with checked.reply_of(endpoint.url, endpoint.route):
+        reply = checked.obj(response.json(), "the reply to a code")
+        newest = refresh_token(reply)
+        if newest is None:
+            raise ServerFault("the reply has no refresh token")
+        stated = reply.get("scope")
+        scopes = frozenset(stated.split()) if isinstance(stated, str) else frozenset()
+        return DropboxGrant(access_token(reply), newest, scopes)
 
 
 def refresh_access_token(
@@ -83,8 +86,9 @@ def refresh_access_token(
         form["client_secret"] = app_secret
     endpoint = _endpoint(api_url, "app_key or app_secret" if app_secret else "app_key")
     response = endpoint.ask(http, form, "refresh token", is_read=True)
-    reply = checked.obj(response.json(), "the reply to a refresh token")
-    return access_token(reply), checked.life_s(reply.get("expires_in"), ACCESS_TOKEN_LIFE_S)
+    with checked.reply_of(endpoint.url, endpoint.route):
+        reply = checked.obj(response.json(), "the reply to a refresh token")
+        return access_token(reply), checked.life_s(reply.get("expires_in"), ACCESS_TOKEN_LIFE_S)
 
 
 def revoke(http: HttpClient, api_url: str, token: str) -> None:

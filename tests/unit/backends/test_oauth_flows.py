@@ -129,6 +129,20 @@ REFRESHES: dict[str, Callable[[HttpClient, str], object]] = {
 }
 
 
+SENSELESS = b'{"error": "soon"}', b'{"access_token": 1}', b"[]", b"welcome"
+
+
+@pytest.mark.parametrize("body", SENSELESS)
+@pytest.mark.parametrize("refresh", REFRESHES)
+def test_a_grant_that_makes_no_sense_is_told_with_its_host_and_route(
+    http: HttpClient, refresh: str, body: bytes
+) -> None:
+    with Script(answer(200, body)) as server, pytest.raises(ServerFault) as raised:
+        REFRESHES[refresh](http, server.url)
+    assert "oauth2/token" in str(raised.value)
+    assert urlsplit(server.url).netloc in str(raised.value)
+
+
 NO_REFUSALS = b"", b"blocked by policy", b'{"message": "no"}', b'{"error": "Bad Request"}', b"<html>no</html>"
 
 
