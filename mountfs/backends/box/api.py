@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from mountfs.backends import checked
 from mountfs.backends.box.budget import OwnBudget
 from mountfs.backends.box.errors import FailedCondition, from_response
 from mountfs.backends.box.settings import ADAPTIVE, BoxSettings
@@ -175,7 +176,11 @@ class BoxApi:
         response = self.exchange(route, url, **request)
         if not 200 <= response.status < 300 or response.status == 202:
             raise from_response(response, route)
-        return object_in(response, route)
+        with checked.reply_of(url, route):
+            reply = response.json()
+            if not isinstance(reply, dict):
+                raise ServerFault("the reply is not an object")
+        return reply
 
 
 def calls_of(settings: BoxSettings) -> Allowance:

@@ -123,8 +123,9 @@ class BoxBackend:
     def account(self) -> Account:
         """The key names the root folder as well, unless it is the user's own: another root, another tree."""
         me = self._api.object(ME, self._api.api_url("users/me", fields="id,name,login,max_upload_size"))
-        user_id = checked.token(me.get("id"), "the user's id", checked.MOST_ID_CHARS)
-        shown = checked.text(me.get("name") or me.get("login") or user_id, "the user's name")
+        with checked.reply_of(self._settings.api_url, ME):
+            user_id = checked.token(me.get("id"), "the user's id", checked.MOST_ID_CHARS)
+            shown = checked.text(me.get("name") or me.get("login") or user_id, "the user's name")
         with contextlib.suppress(ServerFault):
             most_bytes = checked.count(me.get("max_upload_size"), "max_upload_size")
             if most_bytes:
@@ -145,8 +146,9 @@ class BoxBackend:
 
     def space(self) -> Space:
         usage = self._api.object(ME, self._api.api_url("users/me", fields="space_amount,space_used"))
-        used_bytes = checked.count(usage.get("space_used"), "space_used")
-        total_bytes = checked.count(usage.get("space_amount"), "space_amount")
+        with checked.reply_of(self._settings.api_url, ME):
+            used_bytes = checked.count(usage.get("space_used"), "space_used")
+            total_bytes = checked.count(usage.get("space_amount"), "space_amount")
         return Space(used_bytes, total_bytes if 0 < total_bytes < UNLIMITED_BYTES else None)
 
     def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:

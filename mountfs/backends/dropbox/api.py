@@ -84,13 +84,15 @@ class DropboxApi:
             is_longpoll=True,
             read_timeout_s=patience_s,
         )
-        return self._object(self._json(request), route)
+        return self._object_of(request)
 
     def object(
         self, route: str, arg: Any, *, is_read: bool = False, read_timeout_s: float | None = None
     ) -> Json:
         """``rpc`` whose reply must be an object."""
-        return self._object(self.rpc(route, arg, is_read=is_read, read_timeout_s=read_timeout_s), route)
+        return self._object_of(
+            self._request("api", route, arg, is_read=is_read, read_timeout_s=read_timeout_s)
+        )
 
     def page(self, route: str, arg: Json) -> Response:
         """The reply to a call that lists something, as it came; for ``taken_apart``."""
@@ -106,10 +108,11 @@ class DropboxApi:
         """Who we are; the only call that needs no namespace."""
         route = "users/get_current_account"
         request = self._request("api", route, None, is_read=True, in_namespace=False)
-        account = self._object(self._json(request), route)
+        account = self._object_of(request)
         root = account.get("root_info")
         if isinstance(root, Mapping):
-            namespace = checked.token(root.get("root_namespace_id"), "root_namespace_id")
+            with checked.reply_of(request.url, route):
+                namespace = checked.token(root.get("root_namespace_id"), "root_namespace_id")
             with self._lock:
                 self._root_namespace = namespace
         return account
@@ -177,7 +180,17 @@ class DropboxApi:
             return self._root_namespace
 
     def _json(self, request: Request) -> Any:
-        return self._succeeded(request).json()
+        response = self._succeeded(request)
+        with checked.reply_of(request.url, request.route):
+            return response.json()
+
+    def _object_of(self, request: Request) -> Json:
+        response = self._succeeded(request)
+        with checked.reply_of(request.url, request.route):
+            reply = response.json()
+            if not isinstance(reply, dict):
+                raise ServerFault("the reply is not an object")
+        return reply
 
     def _succeeded(self, request: Request) -> Response:
         response = self._exchange(request)

@@ -84,14 +84,13 @@ class DropboxBackend:
     def account(self) -> Account:
         """The key names the namespace as well, unless it is the user's home: another root, another tree."""
         account = self._api.account()
-        account_id = checked.token(account.get("account_id"), "account_id", checked.MOST_ID_CHARS)
-        plain_id = checked.plain(account_id.removeprefix("dbid:"))
-        name = account.get("name")
-        shown = name.get("display_name") if isinstance(name, Mapping) else None
-        return Account(
-            f"dropbox-{plain_id}{self._root_suffix(account)}",
-            checked.text(shown or account.get("email") or account_id, "display_name"),
-        )
+        with checked.reply_of(self._settings.api_url, "users/get_current_account"):
+            account_id = checked.token(account.get("account_id"), "account_id", checked.MOST_ID_CHARS)
+            plain_id = checked.plain(account_id.removeprefix("dbid:"))
+            name = account.get("name")
+            shown = name.get("display_name") if isinstance(name, Mapping) else None
+            called = checked.text(shown or account.get("email") or account_id, "display_name")
+        return Account(f"dropbox-{plain_id}{self._root_suffix(account)}", called)
 
     def _root_suffix(self, account: Mapping[str, Any]) -> str:
         chosen = self._settings.path_root
@@ -102,7 +101,10 @@ class DropboxBackend:
         return "" if chosen in ("home", home) else f"-ns{checked.plain(chosen)}"
 
     def space(self) -> Space:
-        return space_of(self._api.object("users/get_space_usage", None, is_read=True))
+        route = "users/get_space_usage"
+        usage = self._api.object(route, None, is_read=True)
+        with checked.reply_of(self._settings.api_url, route):
+            return space_of(usage)
 
     def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:
         return listing.list_folder(self._api, path, folder_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -32,6 +33,7 @@ def file_of(size_bytes: int) -> File:
 
 CALLS: dict[str, Callable[[Any], object]] = {
     "account": lambda it: it.account(),
+    "space": lambda it: it.space(),
     "list": lambda it: it.list_folder(RemotePath("/d"), "7"),
     "stat": lambda it: it.stat(PLACE),
     "read some": lambda it: it.read(file_of(20), 0, 20),
@@ -60,6 +62,18 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Any]]:
     yield connect
     for backend in opened:
         backend.close()
+
+
+@pytest.mark.parametrize("body", [b"{}", b"welcome", b"[]"])
+@pytest.mark.parametrize("name", ["account", "space"])
+def test_what_makes_no_sense_of_whose_account_it_is_is_told_with_host_and_route(
+    connect: Callable[[str], Any], name: str, body: bytes
+) -> None:
+    """It is all that ``login``, ``mount`` and ``doctor`` have to tell when that is asked first."""
+    reply, told = answer(200, body, Content_Type="application/json"), r"users/\w+: "
+    with Script(reply) as server, pytest.raises(ServerFault, match=told) as raised:
+        CALLS[name](connect(server.url))
+    assert urlsplit(server.url).netloc in str(raised.value)
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 410, 411, 413, 414, 431])
