@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import tomlkit
 
 from daemon.cli.completing import REMOTE
 from daemon.cli.context import Context, default_options, say, tell
-from daemon.cli.ownmount import OwnMount
+from daemon.cli.ownmount import OwnMount, own_workplace
 from daemon.cli.rehearsalsteps import Seen, Step, difference, seen_in, steps
 from daemon.cli.statusline import StatusLine
 from daemon.config.options import layered
@@ -74,11 +73,11 @@ def rehearse(context: Context, remote: str) -> int:
     if isinstance(found, SandboxRemote):
         raise BadSettings(f"{remote} is a stand-in on this machine, which is shown by: mountfs demo")
     check_fuse(allow_other=False)
-    with tempfile.TemporaryDirectory(prefix="mountfs-rehearsal-", ignore_cleanup_errors=True) as workplace:
-        config = Path(workplace, "mountfs.toml")
+    with own_workplace("mountfs-rehearsal-") as workplace:
+        config = workplace / "mountfs.toml"
         config.touch(mode=0o600)
         config.write_text(_config(settings, found))
-        return _rehearsed(context, spec, config, Path(workplace))
+        return _rehearsed(context, spec, config, workplace)
 
 
 def _config(settings: Settings, remote: AccountRemote) -> str:
@@ -124,19 +123,31 @@ def _rehearsed(context: Context, spec: RemoteSpec, config: Path, workplace: Path
 
 @contextmanager
 def _folder(mount: OwnMount, name: str, where: str, line: StatusLine) -> Iterator[None]:
-    """The rehearsal's own one, which is there meanwhile."""
+    """The rehearsal's own one, which is there meanwhile. Failure: it stays."""
     folder = mount.mountpoint / name
-    folder.mkdir()
     try:
+        folder.mkdir()
         mount.settle(line, say)
         yield
-    finally:
-        line.show("removing it")
+    except BaseException:
         try:
+            _remove(mount, folder, where, line)
+        except Failure as failure:
+            say(str(failure))
+        raise
+    _remove(mount, folder, where, line)
+
+
+def _remove(mount: OwnMount, folder: Path, where: str, line: StatusLine) -> None:
+    """Failure: it stays at the service."""
+    line.show("removing it")
+    try:
+        if folder.exists():
             shutil.rmtree(folder)
-            mount.settle(line, say, REMOVED_WITHIN_S)
-        except (Failure, OSError) as error:
-            say(f"{where} could not be removed, so remove it yourself: {error}")
+        mount.settle(line, say, REMOVED_WITHIN_S)
+    except (Failure, OSError, KeyboardInterrupt) as error:
+        why = str(error) or "interrupted"
+        raise Failure(f"{where} could not be removed, so remove it yourself: {why}") from None
 
 
 def _went(step: Step, mount: OwnMount, here: Path, there: Path, beside: Path, line: StatusLine) -> Went:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cloudsandbox.faults import FaultKind, FaultRule
-from daemon.cli import rehearse
+from daemon.cli import ownmount, rehearse
 from daemon.cli.rehearsalsteps import Seen, difference, seen_in, steps
 from daemon.control.client import all_mounts
+from daemon.failure import Failure
+from daemon.process.mountpoint import detach
 from tests.unit.daemon.signins import Site, site_of
 
 READ, COMMIT = "files/download", "files/upload_session/finish_batch"
@@ -77,6 +84,110 @@ def test_what_is_not_seen_elsewhere_is_told(site: Site, monkeypatch: pytest.Monk
     (told,) = site.capsys.readouterr().out.splitlines()
     assert told.startswith("WRONG  40 small files in four folders: elsewhere, ")
     assert paths(site) == []
+
+
+def interrupt(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_who_interrupts_its_end_loses_nothing_of_the_account(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.login()
+    site.sandbox.write("/theirs/letter.txt", b"theirs")
+    monkeypatch.setattr(rehearse, "steps", list)
+    monkeypatch.setattr(ownmount.OwnMount, "unmount", interrupt)
+    assert site.complaint("rehearse", "work:") == "interrupted"
+    assert paths(site) == ["/theirs", "/theirs/letter.txt"]
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_who_interrupts_its_beginning_loses_nothing_of_the_account(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.login()
+    site.sandbox.write("/theirs/letter.txt", b"theirs")
+    begin = subprocess.run
+
+    def interrupted(order: list[str], **more: object) -> object:
+        done = begin(order, **more)  # type: ignore[call-overload]
+        if "mount" in order:
+            interrupt()
+        return done
+
+    monkeypatch.setattr(subprocess, "run", interrupted)
+    assert site.complaint("rehearse", "work:") == "interrupted"
+    assert paths(site) == ["/theirs", "/theirs/letter.txt"]
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_where_a_mount_cannot_be_taken_away_nothing_in_it_is_removed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.login()
+    site.sandbox.write("/theirs/letter.txt", b"theirs")
+    monkeypatch.setattr(rehearse, "steps", list)
+    mounted: list[Path] = []
+
+    def refuse(mountpoint: Path) -> None:
+        mounted.append(mountpoint)
+        raise Failure(f"{mountpoint}: cannot unmount")
+
+    monkeypatch.setattr(ownmount.OwnMount, "unmount", lambda *_, **__: None)
+    monkeypatch.setattr(ownmount, "detach", refuse)
+    try:
+        assert site.complaint("rehearse", "work:").endswith("/mnt: cannot unmount")
+        assert [each for each in paths(site) if "rehearsal" not in each] == ["/theirs", "/theirs/letter.txt"]
+    finally:
+        for each in set(mounted):
+            detach(each)
+            shutil.rmtree(each.parents[1], ignore_errors=True)
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminal_that_is_closed_ends_it_as_ctrl_c_does(
+    site: Site, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    site.login()
+    (first, *_) = steps()
+    killed = replace(first, act=lambda _: os.kill(os.getpid(), number))
+    monkeypatch.setattr(rehearse, "steps", lambda: [first, killed])
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        assert site.run("rehearse", "work:") == 130
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+    assert paths(site) == []
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_a_folder_that_stays_at_the_service_is_told_and_is_no_success(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.login()
+    monkeypatch.setattr(rehearse, "steps", list)
+    monkeypatch.setattr(rehearse, "REMOVED_WITHIN_S", 0.0)
+    site.sandbox.set_faults([FaultRule("files/delete_batch", FaultKind.REPLY, status=503)])
+    told = site.complaint("rehearse", "work:")
+    assert told.startswith("work:/mountfs rehearsal 20")
+    assert "could not be removed, so remove it yourself: " in told
+    (left,) = paths(site)
+    assert left in told
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_who_interrupts_the_removal_too_is_told_what_stays(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.login()
+    monkeypatch.setattr(rehearse, "steps", list)
+    monkeypatch.setattr(rehearse, "shutil", SimpleNamespace(rmtree=interrupt))
+    told = site.complaint("rehearse", "work:")
+    assert told.endswith("could not be removed, so remove it yourself: interrupted")
+    assert "work:" + paths(site)[0] in told
 
 
 @pytest.mark.parametrize("service", ["dropbox"])
