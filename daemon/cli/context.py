@@ -81,7 +81,7 @@ def _console(*, stderr: bool) -> Console:
             raise BrokenPipeError
 
     console = TellingConsole(stderr=stderr, highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    if not console.file.isatty() and "COLUMNS" not in os.environ:  # is_terminal is true by FORCE_COLOR
         console.width = UNBOUNDED_COLUMNS
     return console
 

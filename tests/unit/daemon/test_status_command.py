@@ -251,10 +251,13 @@ def test_pending_lists_every_change_with_its_reason(
     }
 
 
+@pytest.mark.parametrize("colour", [None, "1"])
 def test_what_is_written_to_a_file_is_cut_nowhere(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], colour: str | None
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
+    if colour is not None:
+        monkeypatch.setenv("FORCE_COLOR", colour)
     path = "/" + "/".join(["folder"] * 100)
     Context().out.print(path)
     assert capsys.readouterr().out == f"{path}\n"
