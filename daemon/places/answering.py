@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from daemon.failure import Failure
@@ -27,9 +26,12 @@ def check_answers(path: Path, mounts: Sequence[MountEntry] | None = None) -> Non
     table = read_mounts() if mounts is None else mounts
     if not any(entry.is_ours for entry in table):
         return
-    entry = None
-    with suppress(OSError):  # the working directory is gone, or links lead nowhere
+    try:
         entry = mount_above(resolved(path, table), table)
+    except TimeoutError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
+    except OSError:  # the working directory is gone, or links lead nowhere
+        return
     if entry is None or not entry.is_ours:
         return
     where = "" if path == entry.mountpoint else f"{path}: lies on "

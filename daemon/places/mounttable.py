@@ -103,8 +103,9 @@ def resolved(path: Path, mounts: Sequence[MountEntry], *, is_itself: bool = Fals
     """*path*, which need not exist, as the table spells it: absolute, without links and dots. OSError.
 
     As realpath(3), but another process asks for the links in a mount of ours: whoever asks one that hangs
-    hangs with it. In one that does not answer no link is followed. *is_itself*: where *path* ends with a link
-    in a mount of ours, it is the link, as for lstat(2).
+    hangs with it. In one that does not answer no link is followed; TimeoutError where ``..`` comes after what
+    may be one. *is_itself*: where *path* ends with a link in a mount of ours, it is the link, as for
+    lstat(2).
     """
     at = Path("/")
     left = deque(path.absolute().parts)
@@ -133,8 +134,12 @@ def _followed(path: Path, *, is_itself: bool) -> Path:
         if is_itself and path.name != "..":
             return outside.followed(path.parent) / path.name
         return outside.followed(path)
-    except OSError:  # the mount does not answer, or no process can be started
-        return Path(os.path.normpath(path))
+    except OSError as error:  # the mount does not answer, or no process can be started
+        if ".." not in path.parts:
+            return path
+        # The folder above a link is another one than that above where it leads to.
+        reason = "a mount that it leads through does not answer"
+        raise TimeoutError(errno.ETIMEDOUT, reason, os.fspath(path)) from error
 
 
 def _link_at(path: Path) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 from daemon.control.client import Place, all_mounts, bind_at, find_mount, find_place
 from daemon.failure import Failure
 from daemon.places import outside
+from daemon.places.answering import check_answers
 from daemon.places.mounttable import MountEntry, mount_above, mount_at, parse_mountinfo, read_mounts, resolved
 
 MOUNTINFO = r"""
@@ -206,7 +207,22 @@ def test_in_a_mount_that_does_not_answer_no_link_is_followed(
     monkeypatch.setattr(outside, "_FOLLOW", "import signal; signal.pause()")
     monkeypatch.setattr(outside, "PATIENCE_S", 0.0)
     mounts = [MountEntry(links, "fuse.mountfs", "x:")]
-    assert resolved(links / "to-a" / ".." / "b", mounts) == links / "b"
+    assert resolved(links / "to-a" / "b", mounts) == links / "to-a" / "b"
+
+
+def test_what_is_above_a_link_of_a_mount_that_does_not_answer_is_not_guessed(
+    links: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mountfs discard a/folder/../x --yes`, where a/folder leads into another mount that hangs, would give
+    up what is pending of a/x."""
+    monkeypatch.setattr(outside, "_FOLLOW", "import signal; signal.pause()")
+    monkeypatch.setattr(outside, "PATIENCE_S", 0.0)
+    mounts = [MountEntry(links, "fuse.mountfs", "x:")]
+    path = links / "to-a" / ".." / "b"
+    with pytest.raises(TimeoutError, match="a mount that it leads through does not answer"):
+        find_place(path, mounts)
+    with pytest.raises(Failure, match="a mount that it leads through does not answer"):
+        check_answers(path, mounts)
 
 
 def test_where_one_is_matters_to_relative_paths_alone(
