@@ -116,7 +116,8 @@ def is_lost(node: Node) -> bool:
     """Whether the service has *node* in a folder that has vanished, so that the node has vanished with it.
 
     Not what was removed here on its way into a folder that vanished meanwhile, and that is to be made again:
-    it arrived after that, or else it would have been lost with the folder, and is to be removed there.
+    it arrived after that, or else it would have been lost with the folder, and is to be removed there. Nor
+    what is in a folder that an order on its way may have taken out of there before: its outcome tells.
     """
     state = node.state
     if state.base is None:
@@ -124,9 +125,11 @@ def is_lost(node: Node) -> bool:
     at = state.base_parent
     if state.parent is None and at is not None and at.state.base is None and at.state.parent is not None:
         return False
-    while at is not None and at.id != ROOT_ID:
-        at = at.state.base_parent if at.state.base is not None else None
-    return at is None
+    while at is not None and at.id != ROOT_ID and at.state.base is not None:
+        if at.state.flight is not None:
+            return False
+        at = at.state.base_parent
+    return at is None or at.id != ROOT_ID
 
 
 def may_go_with(tree: Tree, before: Node, node: Node) -> bool:

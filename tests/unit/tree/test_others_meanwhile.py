@@ -347,6 +347,51 @@ def test_what_is_on_its_way_out_of_a_folder_that_others_remove_is_what_the_servi
     world.close()
 
 
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("is_killed", [False, True], ids=["goes on", "killed"])
+@pytest.mark.parametrize("is_shown", [False, True], ids=["removed here, too", "shown here"])
+@pytest.mark.parametrize("act", ["remove", "rename", "write"])
+def test_what_is_done_in_a_folder_on_its_way_out_of_one_that_others_remove_has_effect(
+    tmp_path: Path, limits: BackendLimits, act: str, *, is_shown: bool, is_killed: bool
+) -> None:
+    """`mv d/e c/e` has taken effect, and its reply is to come; `rm c/e/f`; others remove d, empty by now."""
+    world = World(tmp_path, limits=limits)
+    world.account.write("/d/e/f", b"f")
+    world.account.mkdir("/c")
+    world.follow()
+    world.tree()
+    world.rename("/d/e", "/c/e")
+    if not is_shown:
+        world.fs.rmdir("/d")
+    world.account.job_polls = 5
+    world.advance(3.0)
+    world.core.committer.step(world.clock.now_s())
+    wanted: dict[str, bytes | None] = {"/c": None, "/c/e": None}
+    if act == "remove":
+        world.fs.unlink("/c/e/f")
+    elif act == "rename":
+        world.rename("/c/e/f", "/g")
+        wanted["/g"] = b"f"
+    else:
+        world.put("/c/e/f", b"ours")
+        wanted["/c/e/f"] = b"ours"
+    world.account.remove("/d")
+    world.follow()
+    assert world.core.listings.try_relist(world.core.tree.root)
+    if is_killed:
+        world.restart()
+    world.upload_all()
+    world.core.committer.step(world.clock.now_s())
+    world.account.job_polls = 0
+    for _ in range(2):
+        world.settle()
+        world.follow()
+    assert world.tree() == world.remote() == wanted
+    assert world.notices() == []
+    assert faults_of(world.core.tree) == []
+    world.close()
+
+
 @pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["by path", "by id"])
 @pytest.mark.parametrize("what", ["a folder", "a file", "a folder with ours in it"])
 def test_a_listing_that_is_older_than_a_move_of_others_takes_nothing_from_where_it_is(
