@@ -20,8 +20,11 @@ from daemon.core import Foundation, Settings, lay
 from daemon.process.adoption import adopt
 from mountfs import errors
 from mountfs.errors import MountfsError
+from mountfs.model.order import OrderKind
+from mountfs.model.path import RemotePath
 from mountfs.spool.quota import Quota
 from mountfs.tree import residents
+from mountfs.tree.place import remote_path
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.soundness import faults_of
 from tests.doubles.world import HOST, World
@@ -101,6 +104,26 @@ class TwoMountsMachine(OthersMachine):
         path = self.some_shown(data)
         if path is not None:
             self.world.backend.refuse(path, error, times)
+
+    @rule(path=PATHS)
+    def others_write(self, path: str) -> None:
+        """A service may remove a folder with all that is in it, on no condition, as Dropbox does. So what
+        somebody puts into one after we have looked into it, before the removal takes effect, goes with it
+        (S-CONFLICT)."""
+        super().others_write(path)
+        if self.limits.deletes_recursively and self.is_being_removed(path):
+            self.let_go(self.account.files().get(self.path_of(path)))
+
+    def is_being_removed(self, path: str) -> bool:
+        """Whether the order to remove a folder above it is on its way."""
+        key = RemotePath(path).key
+        for world in self.both:
+            for node in world.core.tree.dirty.values():
+                flight = node.state.flight
+                is_removal = flight is not None and flight.kind is OrderKind.DELETE and node.is_folder
+                if is_removal and key.startswith(f"{remote_path(node).key}/"):
+                    return True
+        return False
 
     @rule()
     def expire(self) -> None:
