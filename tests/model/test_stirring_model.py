@@ -113,6 +113,13 @@ class StirringMachine(MeddlingMachine):
 
     # Open files
 
+    @rule(data=st.data())
+    def open(self, data: st.DataObject) -> None:
+        super().open(data)
+        with contextlib.suppress(MountfsError):
+            for number in self.handles:
+                self.note(number)
+
     @rule(data=st.data(), is_appending=st.booleans())
     def open_to_write(self, data: st.DataObject, is_appending: bool) -> None:
         path = self.some_shown(data)
