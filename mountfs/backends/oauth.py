@@ -14,8 +14,9 @@ from mountfs.backends.wire import Request, Response
 from mountfs.errors import MountfsError, NotSignedIn, ServerFault, Transient
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-_REASON = re.compile(r"[a-z]+(_[a-z]+)+")
-"""Such as ``invalid_grant``: each refusal names one (RFC 6749, 5.2). A gateway's ``Bad Request`` is none."""
+_REASON = re.compile(r"[a-z]+(_[a-z]+)+(:.*)?", re.DOTALL)
+"""Such as ``invalid_grant``: each refusal names one (RFC 6749, 5.2). Dropbox puts its sentence behind that of
+an unknown application, as in ``invalid_client: Invalid client_id``. A gateway's ``Bad Request`` is none."""
 
 
 @dataclass(frozen=True, slots=True)

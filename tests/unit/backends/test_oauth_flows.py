@@ -162,3 +162,15 @@ def test_a_refusal_that_names_its_error_counts_with_403_as_well(http: HttpClient
     refusal, told = json_answer({"error": "unauthorized_client"}, 403), "the application is not allowed"
     with Script(refusal) as server, pytest.raises(NotSignedIn, match=told):
         REFRESHES[refresh](http, server.url)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+@pytest.mark.parametrize("refresh", REFRESHES)
+def test_a_refusal_counts_that_says_more_behind_its_word(http: HttpClient, refresh: str, status: int) -> None:
+    """As Dropbox does of an unknown application."""
+    reply = json_answer({"error": "invalid_client: Invalid client_id or client_secret"}, status)
+    with (
+        Script(reply) as server,
+        pytest.raises(NotSignedIn, match="is not accepted: invalid_client: Invalid"),
+    ):
+        REFRESHES[refresh](http, server.url)
