@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mountfs.backends import checked
-from mountfs.backends.wire import BY_ANYBODY, Response
+from mountfs.backends.wire import BY_ANYBODY, OF_FORM, Response
 from mountfs.errors import (
     Busy,
     Conflict,
@@ -93,6 +93,8 @@ CLASS_OF_STATUS: dict[int, type[MountfsError]] = {
 
 _WITHOUT_CODE = BY_ANYBODY | {401, 412, 416}
 """May come from the service without a code: of the token, a condition, a range."""
+_SIGNED = OF_FORM | {403, 405, 415}
+"""Without a code the service's where nothing but a header of its own comes with it."""
 
 
 def code_of(response: Response) -> str:
@@ -103,9 +105,9 @@ def code_of(response: Response) -> str:
 
 def is_foreign(response: Response) -> bool:
     """Whether something on the way answered. What an item or a session has against a call the service says
-    with a ``code``, in JSON. A bare 403 or 405 is the service's where a header of its own comes with it, and
-    that a token lacks a scope it says as OAuth does; that something is gone, or in the way, or wrong with the
-    request, it never says without a word."""
+    with a ``code``, in JSON. What it has against the caller or the request as such it may say by a header of
+    its own alone, and that a token lacks a scope as OAuth does; that something is gone, or in the way, it
+    never says without a word."""
     status = response.status
     if response.is_foreign:
         return True
@@ -113,7 +115,7 @@ def is_foreign(response: Response) -> bool:
         return False
     if status == 403 and body_of(response).get("error") == "insufficient_scope":  # RFC 6750, 3.1
         return False
-    return status not in (403, 405) or bool(response.body.strip()) or not _is_signed(response)
+    return status not in _SIGNED or bool(response.body.strip()) or not _is_signed(response)
 
 
 def _is_signed(response: Response) -> bool:

@@ -11,10 +11,20 @@ import pytest
 
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.entries import Revision
+from mountfs.backends.box.errors import RequestTooLarge
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
-from mountfs.errors import Forbidden, MountfsError, NotFound, NotSignedIn, ServerFault, Transient
+from mountfs.errors import (
+    Conflict,
+    Forbidden,
+    MountfsError,
+    NotFound,
+    NotSignedIn,
+    Refused,
+    ServerFault,
+    Transient,
+)
 from mountfs.model.entry import File, Place
 from mountfs.model.order import Delete, MakeFolder, Move
 from mountfs.model.path import RemotePath
@@ -216,3 +226,23 @@ def test_a_web_page_whose_length_nobody_states_is_no_file(
 def test_a_file_that_is_a_web_page_is_read(connect: Callable[[str], Any]) -> None:
     with Script(answer(200, PAGE, Content_Type="text/html")) as server:
         assert connect(server.url).read(file_of(len(PAGE)), 0, len(PAGE)) == PAGE
+
+
+@pytest.mark.parametrize("status", [400, 411, 413, 414, 415, 431])
+def test_what_box_says_bare_of_a_requests_form_is_its_own_word(status: int) -> None:
+    """It is refused and told, and not sent for ever."""
+    with Script(answer(status, Box_Request_Id="0a1b")) as server:
+        backend = BoxBackend(BoxSettings(server.url, server.url), Tokens(), FakeClock())
+        launch = backend.submit([MakeFolder(PLACE)])
+        assert isinstance(launch, Done)
+        assert [type(each) for each in launch.outcomes] == [RequestTooLarge if status == 413 else Refused]
+    backend.close()
+
+
+def test_a_position_that_box_refuses_bare_is_void() -> None:
+    """The mount lists anew; it would ask with the same position for ever."""
+    with Script(answer(400, Box_Request_Id="0a1b")) as server:
+        backend = BoxBackend(BoxSettings(server.url, server.url), Tokens(), FakeClock())
+        with pytest.raises(Conflict, match="is void"):
+            backend.changes("1")
+    backend.close()
