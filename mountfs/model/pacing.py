@@ -60,10 +60,11 @@ NEVER_S = -math.inf
 class Pacer:
     """When one thing may be tried again; not thread-safe, its owner locks."""
 
-    __slots__ = ("_failed_s", "_pace", "error", "failures", "ready_s")
+    __slots__ = ("_failed_s", "error", "failures", "pace", "ready_s")
 
     def __init__(self, pace: Pace = USUAL) -> None:
-        self._pace = pace
+        self.pace = pace
+        """Of the failures to come."""
         self.failures = 0
         self.ready_s = NEVER_S
         """Not to be tried before this time."""
@@ -80,7 +81,7 @@ class Pacer:
         elif retry_after_s is None:
             return
         self._failed_s = now_s
-        self.ready_s = max(self.ready_s, now_s + delay_s(self.failures, retry_after_s, jitter, self._pace))
+        self.ready_s = max(self.ready_s, now_s + delay_s(self.failures, retry_after_s, jitter, self.pace))
 
     def succeeded(self, started_s: float = math.inf) -> None:
         """It works: the next failure is the first one again. An attempt begun at *started_s* says nothing

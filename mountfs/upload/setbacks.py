@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mountfs.errors import Corrupt, Internal, MountfsError, NotFound, NotPassedOn, Resend
-from mountfs.model.pacing import ALONE, USUAL, Pace, grown_s
+from mountfs.model.pacing import ALONE, Pace, grown_s
 from mountfs.model.pausing import is_passing
 from mountfs.model.pendingbytes import Unreadable
 from mountfs.tree.content import Content
@@ -72,8 +72,9 @@ def put_off_locked(context: UploadContext, file: LargeFile, error: MountfsError,
     and each try sends one of them."""
     context.tell_locked(file.content_id, error)
     if not file.pacer.failures:
-        pace = ALONE if isinstance(error, NotPassedOn) else USUAL
-        file.pacer = context.pacer_locked(file.content_id, pace)
+        file.pacer = context.pacer_locked(file.content_id)
+    if isinstance(error, NotPassedOn):
+        file.pacer.pace = ALONE
     context.failed_locked(file.pacer, error, started_s, file.size_bytes or 0)
 
 
