@@ -27,6 +27,7 @@ from daemon.commit.verdicts import (
 from mountfs.errors import (
     Internal,
     MountfsError,
+    NotPassedOn,
     NotSignedIn,
     RequestTooBig,
     ServerFault,
@@ -200,6 +201,7 @@ class Sender:
         the reply to the launch is lost, or 5xx    uncertain: ``_look`` asks what stands there
         busy with an earlier launch of ours        likewise, once that must have ended
         throttled, busy, not signed in             sent again later
+        not passed on, and more than one order     smaller batches: the service never got this one
         the account is full, copies are refused    that is the outcome of each order
         anything else                              smaller batches, down to the entry that is to blame
         """
@@ -215,6 +217,8 @@ class Sender:
         if self._patience.is_behind_itself(error):
             self.troubles.slow_down(error, started_s, batch)
             self._wait_for_earlier_launch(batch)
+        elif isinstance(error, NotPassedOn) and len(batch.flights) > 1:
+            self._split(batch, error)
         elif leaves_open(error):
             # From now on, since nobody knows when the service got the request: it may begin just now.
             batch.mark_uncertain(self._clock.now_s())
