@@ -46,8 +46,8 @@ _NUMBERS = ("uid", "gid", "mtime_ns", "size", "device")
 )
 @click.option("--numeric", is_flag=True, help="Take owners by their numbers, whatever their names are here.")
 def attributes(path: Path, dump: bool, source: Path | None, numeric: bool) -> int:
-    """Dump or load what only this machine keeps at or below PATH: modes, owners, times, extended attributes,
-    symbolic links and special files.
+    """Dump or load what only this machine keeps of PATH. That is modes, owners, times, extended attributes,
+    symbolic links and special files, of PATH and of all below it.
 
     Exits with 0 when all was loaded, 1 when something was not; each is told.
     """

@@ -31,7 +31,7 @@ def completion(context: click.Context, shell: str) -> int:
 @click.command()
 @click.pass_context
 def manual(context: click.Context) -> int:
-    """Print the manual page, mountfs(1): mountfs manual | man -l -"""
+    """Print the manual page: mountfs manual | man -l -"""
     click.echo(manual_page(context.find_root()), nl=False)
     return 0
 

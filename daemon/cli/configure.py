@@ -32,7 +32,7 @@ def config() -> None:
 @config.command()
 @click.pass_obj
 def init(context: Context) -> int:
-    """Write an example in which every key is explained; a file that is there already stays as it is."""
+    """Write an example in which every key is explained. A file that is there already stays as it is."""
     path = context.config.absolute() if context.config is not None else written_file(context, Settings())
     check_answers(path)
     if os.path.lexists(path):
@@ -50,7 +50,7 @@ def init(context: Context) -> int:
 @config.command()
 @click.pass_obj
 def check(context: Context) -> int:
-    """Say what is wrong with the configuration; exits with 2 if something is. No service is asked."""
+    """Say what is wrong with the configuration. Exits with 2 if something is. No service is asked."""
     settings = context.settings()
     if settings.file is None:
         raise BadSettings(_missing(settings))
@@ -66,7 +66,7 @@ def check(context: Context) -> int:
 @config.command()
 @click.pass_obj
 def show(context: Context) -> int:
-    """Print what is configured, secrets masked; what was left out is commented, with its default."""
+    """Print what is configured, secrets masked. What was left out is commented, with its default."""
     settings = context.settings()
     if settings.file is None:
         raise BadSettings(_missing(settings))

@@ -48,7 +48,7 @@ class Conflict:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, one for each conflict.")
 @click.pass_obj
 def conflicts(context: Context, path: Path | None, keep: str | None, as_json: bool) -> int:
-    """List the conflicted copies at or below PATH, or in all mounts: files that somebody else changed first.
+    """List conflicted copies at or below PATH, or everywhere. Somebody else had changed these files first.
 
     With --keep, PATH is a conflicted copy, or the file it lies beside. `mine` makes your version a new
     revision of that file, and theirs stays in the file's history; `theirs` puts your copy into the service's

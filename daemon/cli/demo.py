@@ -61,7 +61,9 @@ class Result:
 )
 @click.pass_obj
 def demo(context: Context, shown: str, files: int | None, large_mb: int | None) -> int:
-    """Copy a tree into mounted stand-ins of Dropbox and Box, and read it back over the services' APIs."""
+    """Show mountfs at work on stand-ins of Dropbox and Box. Copies a tree into mounts of them, and reads it
+    back over the services' APIs.
+    """
     check_installed()
     check_fuse(allow_other=False)
     for service in SERVICES[shown]:

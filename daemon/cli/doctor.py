@@ -47,7 +47,7 @@ Ask = Callable[[AccountRemote, Path], str]
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, one for each check.")
 @click.pass_obj
 def doctor(context: Context, remote: str | None, offline: bool, as_json: bool) -> int:
-    """Look for what keeps a mount from working: the machine, the configuration, the services.
+    """Look for what keeps a mount from working. Looks at the machine, the configuration and the services.
 
     Says what each check has found and, where something is wrong, how to mend it. Exits with 1 then.
     """

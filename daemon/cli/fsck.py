@@ -31,7 +31,7 @@ EXIT_CANNOT = 8
 @click.option("--repair", "is_repairing", is_flag=True, help="Save what can be saved; no bytes are deleted.")
 @click.pass_obj
 def fsck(context: Context, what: str, *, is_repairing: bool) -> int:
-    """Explain what is wrong with a state directory, or with what is pending for one remote.
+    """Explain what is wrong with a state directory. Given REMOTE:, with what is pending for that remote.
 
     No mount may use it meanwhile. Exits as fsck(8) does: 0 nothing is wrong, 1 all was repaired,
     4 something is left as it is, 8 it could not be looked at or repaired; 2 means called wrongly.

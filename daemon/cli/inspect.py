@@ -81,7 +81,7 @@ def wait(context: Context, path: Path, timeout_s: float | None) -> int:
 @click.command()
 @click.argument("path", type=ANY_PATH)
 def sync(path: Path) -> int:
-    """Make everything written to the mount of PATH so far survive a power loss."""
+    """Make what was written so far survive a power loss. It is about the whole mount of PATH."""
     for _ in Client.at(find_place(path).mountpoint).ask(SyncRequest()):
         pass
     return 0

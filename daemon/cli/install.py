@@ -27,7 +27,7 @@ HELPERS = Path("/usr/sbin")
 @click.option("--program", metavar="PATH", help="The mountfs to run; by default the one that runs now.")
 @click.option("--force", is_flag=True, help="Also write over files that somebody else wrote or changed.")
 def install_service(is_user: bool, root: Path, program: str | None, force: bool) -> int:
-    """Write the unit mountfs@.service, and as root the helpers for mount(8), umount(8) and fstab(5).
+    """Write the unit mountfs@.service. As root, also the helpers for mount(8), umount(8) and fstab(5).
 
     Afterwards `systemctl enable --now mountfs@NAME` mounts what [mounts.NAME] of the configuration says, and
     `mount -t fuse.mountfs work: /mnt` mounts as any other file system.

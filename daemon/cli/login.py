@@ -115,7 +115,7 @@ def login(
     port: int,
     credentials: Path,
 ) -> int:
-    """Sign in to an account, and write it down as the remote NAME.
+    """Sign in to an account, which becomes the remote NAME.
 
     Says what to click at the service, opens the browser, tries the account out and writes [remotes.NAME]
     into the configuration. Run it again to sign in anew: the remote's other keys stay. No secret is an

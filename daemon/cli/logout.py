@@ -43,7 +43,7 @@ _CREDENTIALS = CREDENTIALS - {"app_key", "client_id"}
 )
 @click.pass_obj
 def logout(context: Context, *, name: str, is_local: bool, credentials: Path) -> int:
-    """Sign out: revoke what the remote NAME was granted, and remove its secrets.
+    """Sign out of the remote NAME. Revokes what it was granted, and removes its secrets.
 
     What is pending for the account stays, and is sent once you sign in to it again.
     """

@@ -40,7 +40,7 @@ EXIT_LEFT = 1
 @click.command()
 @click.argument("path", type=ANY_PATH, required=False)
 def retry(path: Path | None) -> int:
-    """Send again what was refused at or below PATH; without PATH, in all mounts.
+    """Send again what was refused of PATH, or in all mounts. PATH is a file, or a folder with all below it.
 
     A mount that waits for room in a full account looks at once whether there is some. Exits with 1 when
     something cannot be sent again; it is listed.
@@ -70,7 +70,7 @@ def _retry(place: Place, about: Path) -> int:
 @click.option("--state-dir", type=ANY_PATH, help="Where that mount kept its state, if not where it does now.")
 @click.pass_obj
 def export(context: Context, path: Path, directory: Path, remote: str | None, state_dir: Path | None) -> int:
-    """Copy the pending bytes of PATH, a file or a folder with all below it, to DIRECTORY.
+    """Copy the pending bytes of PATH to DIRECTORY. PATH is a file, or a folder with all below it.
 
     Names and times are kept, and nothing that exists is replaced. Exits with 1 when something was not copied:
     each is listed. What is pending stays pending. Of a mount that does not run:
@@ -94,7 +94,7 @@ def export(context: Context, path: Path, directory: Path, remote: str | None, st
 @click.argument("path", type=ANY_PATH)
 @click.option("--yes", "is_sure", is_flag=True, help="Do it. Without this, what would be lost is told.")
 def discard(path: Path, is_sure: bool) -> int:
-    """Give up what is pending of PATH, a file or a folder with all below it.
+    """Give up what is pending of PATH. PATH is a file, or a folder with all below it.
 
     The service's version shows again; what the service never had is gone. Exits with 1 without --yes, and
     when something was left as it is.

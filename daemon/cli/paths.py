@@ -29,7 +29,8 @@ class _Revision(click.ParamType[str]):
 @click.argument("path", type=ANY_PATH, required=False)
 @click.option("--clear", is_flag=True, help="Remove it from here: what is read again is fetched again.")
 def cache(path: Path | None, clear: bool) -> int:
-    """Show how much of PATH, or of all that is mounted, is kept on this machine for reading.
+    """Show how much of PATH, or of every mount, is cached. What is cached is kept on this machine for
+    reading.
 
     Pending changes are no cache: they are kept whatever this does. So is what is pinned. Where several mounts
     run, --clear wants a PATH: its mount point for all of one.
@@ -49,7 +50,7 @@ def cache(path: Path | None, clear: bool) -> int:
 @click.command()
 @click.argument("path", type=ANY_PATH)
 def versions(path: Path) -> None:
-    """List the versions of a file that the service keeps, the newest first: time (UTC), size, revision.
+    """List the versions of a file that the service keeps. The newest comes first: time (UTC), size, revision.
 
     "now" is the one that the service shows, "pending" what is not sent yet. Of a file with very many only the
     newest are listed: 100 on Dropbox, 300 on Box.
@@ -62,7 +63,7 @@ def versions(path: Path) -> None:
 @click.argument("path", type=ANY_PATH)
 @click.argument("revision", type=_Revision())
 def restore(path: Path, revision: str) -> None:
-    """Make a former version of a file the present one; `mountfs versions` lists them.
+    """Make a former version of a file the present one. `mountfs versions` lists them.
 
     The service does it without the bytes. The version that is replaced stays in the file's history.
     """
@@ -74,7 +75,7 @@ def restore(path: Path, revision: str) -> None:
 @click.argument("path", type=ANY_PATH)
 @click.pass_obj
 def undelete(context: Context, path: Path) -> int:
-    """Bring back what was removed last at PATH, a file or a folder with all that was in it.
+    """Bring back what was removed last at PATH. A folder comes back with all that was in it.
 
     A removal that is not sent yet is taken back. A folder that stands at PATH gets back what was removed last
     from it. A folder comes back file by file; what ends that early, such as Ctrl-C, leaves what came back,
@@ -101,7 +102,7 @@ def undelete(context: Context, path: Path) -> int:
 @click.command()
 @click.argument("path", type=ANY_PATH, required=False)
 def pin(path: Path | None) -> int:
-    """Keep PATH, a file or a folder with all below it, on this machine; without PATH, tell what is kept so.
+    """Keep PATH on this machine; without PATH, list the pins. PATH is a file, or a folder with all below it.
 
     What others change in it is fetched, too. It does not count against cache_max_bytes, and goes only while
     the disk has no room for it.
@@ -118,7 +119,7 @@ def pin(path: Path | None) -> int:
 @click.command()
 @click.argument("path", type=ANY_PATH)
 def unpin(path: Path) -> None:
-    """Stop keeping PATH, which was pinned: its bytes give way when other files need the room."""
+    """Stop keeping PATH, which was pinned. Its bytes give way when other files need the room."""
     for line in _asked(path, "unpin"):
         tell(f"{path} {line}")
 

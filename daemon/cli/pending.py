@@ -26,8 +26,8 @@ COLUMNS = ("path", "change", "state", "size", "since", "why")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, one for each change.")
 @click.pass_obj
 def pending(context: Context, path: Path | None, as_json: bool) -> int:
-    """List what is not committed at or below PATH, or in all mounts: how far each change is, what it waits
-    for, and why. Without a terminal, a line each with tabs between.
+    """List what is not committed of PATH, or in all mounts. Tells how far each change is, what it waits for,
+    and why. Without a terminal, a line each with tabs between.
 
     Exits with 0 when nothing is pending, 1 when something is.
     """

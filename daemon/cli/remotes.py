@@ -33,7 +33,7 @@ class Described:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_obj
 def remotes(context: Context, *, as_json: bool) -> int:
-    """List the configured accounts: how each is signed in, and whether something is pending for it."""
+    """List the configured accounts. Tells how each is signed in, and whether something is pending for it."""
     settings = context.settings()
     state_dir = kept_in(settings)
     found = [

@@ -18,7 +18,7 @@ from daemon.control.health import EXIT_CODES
 @click.option("--watch", is_flag=True, help="Follow it on the whole screen, until q or Ctrl-C.")
 @click.pass_obj
 def status(context: Context, mountpoint: Path | None, as_json: bool, watch: bool) -> int:
-    """Show what is pending, failed and running: of one mount, or of all.
+    """Show what is pending, failed and running. Without MOUNTPOINT, in all mounts.
 
     Exits with 0 when all is well, 1 when something is in trouble, 2 when a mount does not run, or nothing is
     mounted: then it lists what is journaled, and for which account.

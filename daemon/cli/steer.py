@@ -19,7 +19,8 @@ from daemon.failure import BadSettings
 @click.command()
 @click.argument("mountpoint", type=ANY_PATH, required=False)
 def pause(mountpoint: Path | None) -> int:
-    """Send and commit nothing more, in one mount or in all, until `mountfs resume` or the end of the mount.
+    """Send and commit nothing more, in one mount or in all. That lasts until `mountfs resume`, or until the
+    mount ends.
 
     What is being sent just now is finished. Reading and writing go on; what is written stays journaled.
     """
@@ -29,7 +30,7 @@ def pause(mountpoint: Path | None) -> int:
 @click.command()
 @click.argument("mountpoint", type=ANY_PATH, required=False)
 def resume(mountpoint: Path | None) -> int:
-    """Go on with what `mountfs pause` stopped, in one mount or in all."""
+    """Go on with what `mountfs pause` stopped. Without MOUNTPOINT, in all mounts."""
     return _steer(mountpoint, HoldRequest(is_held=False), "goes on")
 
 
@@ -37,7 +38,7 @@ def resume(mountpoint: Path | None) -> int:
 @click.argument("limit", metavar="UP[:DOWN]")
 @click.argument("mountpoint", type=ANY_PATH, required=False)
 def bwlimit(limit: str, mountpoint: Path | None) -> int:
-    """Limit a running mount, or every one, to so many bytes a second up and down: 512K, 2M:10M, off, off:1M.
+    """Limit a mount, or every one, to so many bytes a second. UP or UP:DOWN: 512K, 2M:10M, off, off:1M.
 
     The least is 16K. The limit holds until the mount ends; the mount option bwlimit sets one at each start.
     """

@@ -18,7 +18,7 @@ from daemon.control.client import Client, find_place, last_of
 @click.argument("path", type=ANY_PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, one for each event.")
 def log(path: Path, as_json: bool) -> int:
-    """Tell what happened to the file or folder PATH: when it was written, closed, sent, ordered, and
+    """Tell what happened to the file or folder PATH. Says when it was written, closed, sent, ordered, and
     committed as which revision.
 
     The mount remembers the latest 20,000 events of all files together, from its start on. Exits with 1 when

@@ -35,6 +35,17 @@ def test_summaries_are_the_commands_own_words() -> None:
         assert own.startswith(summary.rstrip(".")), name
 
 
+def test_on_a_terminal_of_80_columns_no_summary_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for order in (["--help"], ["config", "--help"], ["sandbox", "--help"]):
+        run(order)
+        _, _, listed = capsys.readouterr().out.partition("Commands:\n")
+        assert listed
+        assert not [line for line in listed.splitlines() if line.endswith("...")]
+
+
 def test_the_help_loads_no_command_and_nothing_that_draws() -> None:
     order = "import sys; bare = len(sys.modules); from daemon.cli import run; run(['--help']); "
     order += "print(len(sys.modules) - bare, *sys.modules)"
