@@ -80,7 +80,7 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
         ("state", f"{phase}, {since} {in_time(status.uptime_s)}"),
         ("process", str(status.pid)),
         ("account", account.account),
-        ("far side", account.far_side.in_words),
+        ("service", account.far_side.in_words),
         ("pending", pending),
         *([("uploads pause", account.paused)] if account.paused else []),
         *(
@@ -88,7 +88,7 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
             if account.rates != UNLIMITED
             else []
         ),
-        *([("transport", _transport(account.transport))] if account.transport.month else []),
+        *([("data transport", _transport(account.transport))] if account.transport.month else []),
         *([("cache", _cache(account.cache))] if account.cache.used_bytes or account.cache.misses else []),
         ("current job", account.current_job or "none"),
         *_fleet_facts(account.fleet),

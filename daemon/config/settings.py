@@ -329,7 +329,8 @@ def find_remote(settings: Settings, name: str) -> Remote:
     if name in settings.remotes:
         return settings.remotes[name]
     hint = nearest(name, settings.remotes)
-    if settings.file is None and settings.unread is None and "did you mean" not in hint:
+    accounts = [each for each in settings.remotes.values() if not isinstance(each, SandboxRemote)]
+    if not accounts and settings.unread is None and "did you mean" not in hint:
         hint = f"; sign in to an account: mountfs login {quoted(name)}"
     raise BadSettings(f"no remote '{name}' {settings.where}{hint}")
 

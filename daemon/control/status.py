@@ -226,7 +226,7 @@ def in_words(status: MountStatus) -> str:
     if account.paused:
         words.append(f"uploads pause: {account.paused}")
     if account.far_side != FarSide():
-        words.append(f"far side {account.far_side.in_words}")
+        words.append(f"service {account.far_side.in_words}")
     if account.fleet is not None and account.fleet.trouble:
         words.append(f"the fleet: {account.fleet.trouble}")
     words += [f"{worker} fails: {reason}" for worker, reason in account.workers.items()]

@@ -105,10 +105,10 @@ def test_the_service_manager_is_told_what_is_wrong_with_the_service(stage: Stage
         stage.on_ready = signalled(signal.SIGTERM)
         assert stage.run() == 0
         lines: list[str] = []
-        while not any("far side" in line for line in lines):
+        while not any("service refuses" in line for line in lines):
             lines += manager.recv(4096).decode().splitlines()
     assert lines[-1].startswith("STATUS=")
-    assert lines[-1].endswith("far side refuses the credentials: the token is revoked")
+    assert lines[-1].endswith("service refuses the credentials: the token is revoked")
 
 
 def test_a_mount_may_have_as_many_files_open_as_it_is_allowed(stage: Stage) -> None:

@@ -236,6 +236,15 @@ def test_an_unknown_remote_names_the_nearest(tmp_path: Path) -> None:
         find_remote(settings, "wrok")
 
 
+def test_who_has_no_account_yet_is_told_how_to_sign_in(tmp_path: Path) -> None:
+    """As after ``mountfs config init``: the names of the stand-ins are no help then."""
+    settings = load([write(tmp_path, "[mount]\nsettle_s = 1\n")])
+    with pytest.raises(
+        BadSettings, match=r"no remote 'work' in .*; sign in to an account: mountfs login work$"
+    ):
+        find_remote(settings, "work")
+
+
 @pytest.mark.parametrize(
     ("spec", "name", "subdir"),
     [

@@ -57,7 +57,7 @@ def test_an_idle_mount_says_so() -> None:
 def test_a_busy_mount_tells_what_is_pending_failed_and_running() -> None:
     assert in_words(STATUS) == (
         "ready; 2 changes pending, 10 B; 1 failed; committing 2 files; uploads pause: the account is full; "
-        "far side unreachable: connection refused; sync fails: OSError: disk I/O error"
+        "service unreachable: connection refused; sync fails: OSError: disk I/O error"
     )
     assert status_line(STATUS).startswith("work:/Scans on /mnt/x: ready; 2 changes")
     assert status_line(STATUS).endswith("; 4 API calls")
@@ -82,9 +82,9 @@ def test_what_is_wrong_with_the_service_is_told_everywhere(
     error: MountfsError, condition: str, words: str
 ) -> None:
     status = replace(IDLE, account=replace(IDLE.account, far_side=far_side(error)))
-    assert in_words(status) == f"ready; all committed; far side {words}"
+    assert in_words(status) == f"ready; all committed; service {words}"
     assert status_line(status).count(words) == 1
-    assert re.search(rf"^far side +{words}$", shown(status).replace(" \n", "\n"), re.MULTILINE)
+    assert re.search(rf"^service +{words}$", shown(status).replace(" \n", "\n"), re.MULTILINE)
     assert asdict(status)["account"]["far_side"]["condition"] == condition
     assert read(MountStatus, json.loads(json.dumps(asdict(status)))) == status
 
@@ -113,7 +113,7 @@ def test_the_tables_hold_every_fact() -> None:
 
 def test_a_service_that_answers_with_errors_is_not_said_to_answer_and_no_more() -> None:
     odd = replace(IDLE, account=replace(IDLE.account, far_side=far_side(ServerFault("500 internal error"))))
-    assert in_words(odd) == "ready; all committed; far side answers with errors: 500 internal error"
+    assert in_words(odd) == "ready; all committed; service answers with errors: 500 internal error"
     assert "answers with errors: 500 internal error" in shown(odd)
 
 
