@@ -80,8 +80,9 @@ def examine(
     yield from checks.versions(machine)
     yield checks.limits(machine)
     yield checks.authorities(machine)
-    settings, finding = _settings(context)
+    read, finding = _settings(context)
     yield finding
+    settings = read or Settings()
     options = layered(default_options(), settings.options)
     yield checks.allow_other(machine, _widest(options, settings))
     yield from _kept(machine, options.state_dir)
@@ -91,7 +92,7 @@ def examine(
     clock = SystemClock()
     reach_it = reach_it or (lambda url: reach(url, clock))
     ask = ask or _account_of
-    for chosen in _remotes(settings, remote):
+    for chosen in _remotes(settings, remote) if read is not None else ():
         yield from _service(settings, chosen, options, is_offline=is_offline, reach_it=reach_it, ask=ask)
 
 
@@ -104,13 +105,12 @@ def _account_of(remote: AccountRemote, state_dir: Path) -> str:
         backend.close()
 
 
-def _settings(context: Context) -> tuple[Settings, Finding]:
+def _settings(context: Context) -> tuple[Settings | None, Finding]:
+    """None: they make no sense, so that nothing is known of any remote."""
     try:
         settings = context.settings()
     except Failure as failure:
-        return Settings(), Finding(
-            "configuration", str(failure), "mend it, or begin one: mountfs config init"
-        )
+        return None, Finding("configuration", str(failure), "mend it, or begin one: mountfs config init")
     if settings.unread is not None:
         mend = f"run: chmod u+r {quoted(settings.unread)}, or write one of your own: mountfs config init"
         return settings, Finding("configuration", f"{settings.unread} may not be read by this user", mend)

@@ -338,6 +338,9 @@ def test_a_configuration_that_makes_no_sense_is_named(set_up: tuple[Context, Pat
     assert context.config is not None
     context.config.write_text("[remotes\n")
     assert [each.check for each in wrong(set_up)] == ["configuration"]
+    # Also for one remote: a complaint that there is no configuration would hide what is wrong with it.
+    found = examine(context, "w:", healthy(context.config.parent), is_offline=True)
+    assert [each.check for each in found if not each.is_well] == ["configuration"]
     context.config.write_text("")
     assert [each.mend for each in wrong(set_up)] == ["sign in to one: mountfs login NAME"]
 
