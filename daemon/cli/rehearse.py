@@ -145,6 +145,7 @@ def _remove(mount: OwnMount, folder: Path, where: str, line: StatusLine) -> None
         if folder.exists():
             shutil.rmtree(folder)
         mount.settle(line, say, REMOVED_WITHIN_S)
+        say(f"removed {where}")
     except (Failure, OSError, KeyboardInterrupt) as error:
         why = str(error) or "interrupted"
         raise Failure(f"{where} could not be removed, so remove it yourself: {why}") from None

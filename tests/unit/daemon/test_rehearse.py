@@ -54,6 +54,7 @@ def test_every_step_goes_well_and_the_account_is_as_it_was_before(site: Site) ->
     assert len(told) == len(steps())
     assert all(line.startswith("well   ") for line in told), told
     assert "working in work:/theirs/mountfs rehearsal 20" in captured.err
+    assert captured.err.splitlines()[-1].startswith("mountfs: removed work:/theirs/mountfs rehearsal 20")
     assert paths(site) == before
     # A refresh token of Box is good for one use: the login must still be.
     site.run("doctor", "work:")
