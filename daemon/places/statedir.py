@@ -209,7 +209,7 @@ class StateDir:
                     continue
                 slot = self.lock_slot(directory)
                 if slot is None:
-                    who = _user_of(directory)
+                    who = user_of(directory)
                     raise Failure(f"{directory}: a running mount has it{who}; give the path in that mount")
                 slots.append(slot)
             yield from slots
@@ -223,7 +223,7 @@ class StateDir:
         for directory in sorted((self.path / "accounts").glob("*")):
             if directory.name == account.key:
                 continue
-            held = _held_by(slot for slot in slots_in(directory) if not _user_of(slot))
+            held = _held_by(slot for slot in slots_in(directory) if not user_of(slot))
             if held.count:
                 found[directory.name] = held
         return found
@@ -298,7 +298,7 @@ def _mark(credentials: str) -> str:
     return hashlib.sha256(credentials.encode()).hexdigest()
 
 
-def _user_of(directory: Path) -> str:
+def user_of(directory: Path) -> str:
     """`` (process 123)``, whose mount uses the slot; "": none, as far as can be told."""
     try:
         with (directory / "lock").open("rb") as lock:

@@ -23,6 +23,7 @@ from daemon.places.statedir import Slot, StateDir
 from daemon.process.adoption import adopt
 from daemon.process.briefly import briefly
 from daemon.process.connection import Connection, connect
+from daemon.process.copied import tell_of_original
 from daemon.process.descriptors import part_of_limit
 from daemon.process.fleetwork import FleetWork, join
 from daemon.process.mounted import Parts, RunningAccount
@@ -143,7 +144,7 @@ class _Assembly:
         places, settings = self._places(self.slot), self._settings()
         backend = self.connection.backend
         with _nothing_is_garbage():
-            foundation = _signed(lay(places, backend, self.clock, self.disk, settings))
+            foundation = _signed(lay(places, backend, self.clock, self.disk, settings), self.slot)
         self._take_over(foundation, settings)
         cores: list[Core] = []
 
@@ -306,8 +307,10 @@ class _Assembly:
         return Trouble(str(directory), "set aside", what, 0.0)
 
 
-def _signed(foundation: Foundation) -> Foundation:
-    """The same; a mountfs of another version can say from here on which one can send what is pending."""
+def _signed(foundation: Foundation, slot: Slot) -> Foundation:
+    """The same; a mountfs of another version can say from here on which one can send what is pending, and
+    one that starts on a copy, what that was made of."""
+    tell_of_original(foundation.tree, slot.directory)
     with contextlib.suppress(PackageNotFoundError, *MACHINE_TROUBLE):
         program = version("mountfs")
         if foundation.tree.store.fact(PROGRAM) != program:

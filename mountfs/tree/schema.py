@@ -92,7 +92,8 @@ and the path from the top of the account, where the node was when last looked at
 ``meta``: ``schema`` version, ``boot_id`` of the machine's run that last wrote, ``next_id``: no row has it or
 a higher one, ``cursor`` in the service's changes, ``former_places`` of moved folders, which changes may still
 name, ``identity`` of this store, ``adopted-`` and the identity of each store that was taken over into it,
-``program``: the version of the mountfs that wrote last, ``link_bytes_s``: how fast the link was.
+``program``: the version of the mountfs that wrote last, ``place``: where that was, ``link_bytes_s``: how fast
+the link was.
 What may still arrive though it was given up: ``late_files``, ``late_moves``, ``late_versions``,
 ``late_removals``, with their times by the clock that ``steady_time`` takes along from one start to the next.
 

@@ -535,3 +535,54 @@ def test_an_account_that_is_not_known_is_waited_for(
 ) -> None:
     monkeypatch.setattr(assembly, "PATIENCE_S", 0.0)
     assert machine.mount().status().account == "Memory"
+
+
+def copied(account: RunningAccount) -> list[str]:
+    return [text for text in told(account) if " is a copy of " in text]
+
+
+def in_another_place(machine: Machine, place: Path) -> Machine:
+    made = Machine(place, machine.account)
+    made.running = machine.running
+    return made
+
+
+def test_a_copy_of_a_state_directory_is_told_once_while_what_it_was_made_of_is_there(
+    machine: Machine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.unmount(machine.mount())
+    machine.leave(0, "/f", b"x")
+    shutil.copytree(machine.slot(0), tmp_path / "copy" / machine.slot(0).relative_to(machine.directory))
+    copy = in_another_place(machine, tmp_path / "copy")
+    account = copy.mount()
+    [text] = copied(account)
+    assert text.startswith(f"{copy.slot(0)} is a copy of {machine.slot(0)}: ")
+    assert caplog.messages == [text]
+    copy.unmount(account)
+    copy.unmount(copy.mount())
+    assert caplog.messages == [text]
+    account = machine.mount()
+    assert copied(account) == []
+
+
+@pytest.mark.parametrize("way", ["moved", "moved to another disk", "by another path", "nothing pending"])
+def test_a_state_directory_that_only_one_mount_can_use_is_no_copy(
+    machine: Machine, tmp_path: Path, way: str
+) -> None:
+    machine.unmount(machine.mount())
+    if way != "nothing pending":
+        machine.leave(0, "/f", b"x")
+    accounts, place = machine.directory / "accounts", tmp_path / "place"
+    place.mkdir()
+    if way == "moved":
+        accounts.rename(place / "accounts")
+    elif way == "by another path":
+        (place / "accounts").symlink_to(accounts)
+    else:
+        shutil.copytree(accounts, place / "accounts")
+    if way == "moved to another disk":
+        shutil.rmtree(accounts)
+    elsewhere = in_another_place(machine, place)
+    account = elsewhere.mount()
+    assert pending(account) == (way != "nothing pending")
+    assert copied(account) == []
