@@ -121,6 +121,20 @@ def test_a_synced_version_survives_with_its_bytes_and_says_so(rig: Rig) -> None:
     assert after.body(after.node(node.id)) == b"hello"
 
 
+def test_with_the_first_sync_the_directories_that_were_made_for_the_store_survive(tmp_path: Path) -> None:
+    disk = ForgetfulDisk()
+    slot = tmp_path / "state" / "accounts" / "slot-0"
+    world = World(slot, disk=disk)
+    number = world.begin("/f", b"bytes")
+    world.fs.fsync(number)
+    disk.lose_power(tmp_path, tmp_path / "left", kept=("journal.db",))
+    left = tmp_path / "left" / slot.relative_to(tmp_path)
+    assert (left / "journal.db-wal").exists()
+    assert b"bytes" in [file.read_bytes() for file in (left / "spool").iterdir()]
+    world.close_file(number)
+    world.close()
+
+
 def test_a_sync_covers_every_earlier_row(rig: Rig) -> None:
     folder = rig.account.make_folder("d")
     rig.sync(rig.account.put("a", b"hello", folder=folder))
