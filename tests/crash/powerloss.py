@@ -358,6 +358,7 @@ def run_with_appends(folder: Path) -> list[Moment]:
     here.promises.kept.append(world.get("/open"))
     here.put_synced("/synced", here.body(2000))
     here.put("/late", here.body(2100))
+    held = open_between(here, "/held")
     here.append("/synced", here.body(100))
     here.append("/late", here.body(110), is_synced=True)
     here.append("/late", here.body(120))
@@ -375,8 +376,23 @@ def run_with_appends(folder: Path) -> list[Moment]:
     world.settle()
     here.sync_all()
     world.close_file(opened)
+    here.promises.becomes("/held", world.get("/held"))
+    world.close_file(held)
     world.close()
     return here.moments
+
+
+def open_between(here: Run, path: str) -> int:
+    """A file that is open: bytes were added and synced, and then some were written that the version before
+    has in the same file. They are the same as were there, so what was synced is somewhere at each moment."""
+    here.put_synced(path, here.body(2000))
+    number = here.world.open(path, os.O_WRONLY)
+    here.world.fs.write(number, 2000, here.body(50))
+    here.world.fs.fsync(number)
+    synced = here.world.get(path)
+    here.promises.kept.append(synced)
+    here.world.fs.write(number, 10, synced[10:30])
+    return number
 
 
 def start_after(moment: Moment, cut: int, folder: Path, draw: Random, *, has_labels: bool) -> World:
