@@ -12,7 +12,9 @@ from mountfs.ports import Clock
 LOG = logging.getLogger(__name__)
 
 KEPT_S = 60.0
-"""A failure counts so long when nobody asks again; what is pending is tried again within half a minute."""
+"""A first failure counts so long when nobody asks again."""
+LONGEST_PAUSE_S = 300.0
+"""Nobody who tries again waits longer for it (``mountfs.model.pacing``)."""
 LASTING_S = 10.0
 """A failure that is over sooner gets no line in the log: retries make up for it."""
 
@@ -41,11 +43,13 @@ class Health:
     def failed(self, route: str, error: MountfsError, host: str = "") -> None:
         """A call of *route* failed; its time to come back, if it has one, is part of the trouble."""
         now_s = self._clock.now_s()
-        until_s = now_s + KEPT_S + (getattr(error, "retry_after_s", None) or 0.0)
         with self._lock:
             self._forget(now_s)
             before = self._failing.get(route)
             since_s = now_s if before is None else before.since_s
+            # Each pause is twice the one before, less chance: no more than twice all that has passed.
+            pause_s = min(LONGEST_PAUSE_S, 2 * (now_s - since_s))
+            until_s = now_s + KEPT_S + pause_s + (getattr(error, "retry_after_s", None) or 0.0)
             self._failing[route] = _Failing(error.bare(), host, since_s, until_s)
             # Credentials that never worked end a start, which says so itself.
             is_sudden = isinstance(error, NotSignedIn) and self._was_signed_in

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mountfs.backends.health import KEPT_S, LASTING_S, Health
+from mountfs.backends.health import KEPT_S, LASTING_S, LONGEST_PAUSE_S, Health
 from mountfs.backends.http import HttpClient, HttpSettings
 from mountfs.backends.wire import MOST_BODY_BYTES, Request
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
+from mountfs.model.comeback import VAIN
+from mountfs.model.pacing import ALONE, PROBES, USUAL, Pace, delay_s
 from tests.fakes.clock import FakeClock
 from tests.fakes.ending import ClockedEnding
 from tests.unit.backends.scripted import Reply, Script, answer, hang_up
@@ -184,6 +186,29 @@ def test_a_failure_that_nobody_asks_about_again_is_forgotten(clock: FakeClock) -
     health = Health(clock)
     health.failed("list", ServerFault("500"))
     clock.advance(KEPT_S)
+    assert health.trouble() is None
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1.0], ids=["the shortest waits", "short ones, then the longest"])
+@pytest.mark.parametrize("pace", [USUAL, PROBES, ALONE, VAIN], ids=["usual", "probes", "alone", "vain"])
+def test_a_route_that_fails_is_told_until_it_is_tried_again_however_rarely_that_is(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, pace: Pace, jitter: float
+) -> None:
+    """``status`` would alternate between trouble and none though nothing changed."""
+    health, error = Health(clock), ServerFault("500")
+    for failures in range(1, 20):
+        health.failed("upload", error)
+        clock.advance(delay_s(failures, None, jitter if failures > 8 else 0.0, pace) - 0.001)
+        assert health.trouble() is not None, failures
+    assert "works again" not in caplog.text
+
+
+def test_what_has_failed_for_long_is_forgotten_too(clock: FakeClock) -> None:
+    health = Health(clock)
+    for _ in range(1000):
+        health.failed("list", ServerFault("500"))
+        clock.advance(30.0)
+    clock.advance(KEPT_S + LONGEST_PAUSE_S)
     assert health.trouble() is None
 
 
