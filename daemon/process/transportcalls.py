@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from daemon.control.status import Transport
@@ -50,14 +51,20 @@ class TransportCalls:
         self._limit = limit
         self._traffic = traffic
         self._seen_traffic: tuple[int, int] | None = None
-        self._seen_calls = 0
+        self._kept = Transport(), 0
+        """What the account's file has, and how many calls of this process are part of that."""
         self._warned_month = ""
-        self.told = Transport()
 
     @property
     def counts(self) -> bool:
         """Whether the service counts any."""
         return bool(self._backend.limits.transport_routes)
+
+    @property
+    def told(self) -> Transport:
+        """With the calls since the last step; without a month before the first one."""
+        kept, seen_calls = self._kept
+        return replace(kept, calls=kept.calls + max(0, self._calls() - seen_calls)) if kept.month else kept
 
     def step(self, now_s: float) -> float:
         """Adds the calls since the last step; when to call again. OSError."""
@@ -66,18 +73,22 @@ class TransportCalls:
         month = self._month()
         traffic = self._traffic()
         # Every call of this kind has a body. Without one nothing has changed, but for the month.
-        if traffic != self._seen_traffic or month != self.told.month:
+        if traffic != self._seen_traffic or month != self._kept[0].month:
             self._seen_traffic = traffic
             self._add(month)
         return now_s + EVERY_S
 
     def _add(self, month: str) -> None:
-        routes = self._backend.limits.transport_routes
-        calls = sum(count for route, count in self._backend.calls().items() if route in routes)
-        total = self._ledger.add(month, max(0, calls - self._seen_calls))
-        self._seen_calls = max(calls, self._seen_calls)
-        self.told = Transport(month, total, self._limit)
+        _, seen_calls = self._kept
+        calls = max(self._calls(), seen_calls)
+        total = self._ledger.add(month, calls - seen_calls)
+        self._kept = Transport(month, total, self._limit), calls
         self._judge(month, total)
+
+    def _calls(self) -> int:
+        """Of this kind that were made so far."""
+        routes = self._backend.limits.transport_routes
+        return sum(count for route, count in self._backend.calls().items() if route in routes)
 
     def _judge(self, month: str, total: int) -> None:
         limit = self._limit

@@ -75,6 +75,16 @@ def test_calls_are_added_up_over_mounts_and_restarts(world: World, tmp_path: Pat
     assert counting(world, tmp_path).told == Transport()
 
 
+def test_calls_made_since_the_last_step_are_told_though_not_yet_kept(world: World, tmp_path: Path) -> None:
+    """``status`` would tell of 0 calls beside the uploads that it lists."""
+    calls = counting(world, tmp_path)
+    calls.step(0.0)
+    send(world, "/a")
+    assert calls.told.calls == made(world) > 0
+    calls.step(10.0)
+    assert calls.told.calls == made(world)
+
+
 def test_a_service_that_counts_none_costs_no_step(tmp_path: Path) -> None:
     world = World(tmp_path)
     calls = counting(world, tmp_path)
