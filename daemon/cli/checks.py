@@ -116,7 +116,7 @@ def fusermount(machine: Machine) -> Finding:
 def allow_other(machine: Machine, options: MountOptions) -> Finding:
     """What the configuration wants is allowed."""
     if not options.allow_other:
-        return Finding("allow_other", "is not wanted")
+        return Finding("allow_other", "is off: a mount is only for the user who mounts it")
     try:
         words = {line.strip() for line in machine.fuse_conf.read_text().splitlines()}
     except OSError:

@@ -29,6 +29,11 @@ def pending(context: Context, path: Path | None, as_json: bool) -> int:
     """List what is not committed of PATH, or in all mounts. Tells how far each change is, what it waits for,
     and why. Without a terminal, a line each with tabs between.
 
+    The state of a change: "open", a program has the file open and writes; "sealed", it is closed, and bytes
+    are still to be sent; "uploaded", nothing more is to be sent, and the service is asked for the change
+    next; "committing", it was asked, and its answer is not known yet; "failed", it was refused, or waits for
+    what was: see mountfs retry and mountfs discard.
+
     Exits with 0 when nothing is pending, 1 when something is.
     """
     places = [find_place(path)] if path is not None else [Place(each, "/") for each in all_mounts()]

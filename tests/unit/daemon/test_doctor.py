@@ -137,6 +137,13 @@ def test_what_is_wrong_with_the_machine_is_named_with_its_mend(name: str, tmp_pa
     assert mend in found.mend
 
 
+def test_a_mount_without_allow_other_is_told_to_be_its_users_own(tmp_path: Path) -> None:
+    """The usual case, and no complaint: the words say what it means for others."""
+    found = checks.allow_other(healthy(tmp_path), options_of(tmp_path))
+    assert found.is_well
+    assert "only for the user who mounts" in found.what
+
+
 def test_a_missing_libfuse_is_named(tmp_path: Path) -> None:
     def missing() -> int:
         raise OSError("libfuse.so.2: cannot open shared object file")

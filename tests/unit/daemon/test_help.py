@@ -14,6 +14,7 @@ import pytest
 from daemon.cli import _MODULES, cli, run
 from daemon.cli.completion import SHELLS, VARIABLE, completion_script, manual_page
 from daemon.cli.summaries import HIDDEN, SUMMARIES
+from mountfs.tree.word import PENDING, Word
 
 ROOT = Path(__file__).parents[3]
 SHARE = ROOT / "share"
@@ -108,6 +109,11 @@ def test_the_scripts_in_the_package_are_what_the_command_prints(
     assert capsys.readouterr().out == f"{made}\n"
     if shutil.which(shell):
         subprocess.run([shell, "-n", path], check=True)
+
+
+def test_each_state_that_pending_shows_is_explained_by_its_help() -> None:
+    told = commands()["pending"].help or ""
+    assert [word.text for word in (*PENDING, Word.FAILED) if f'"{word.text}",' not in told] == []
 
 
 def test_the_manual_page_in_the_package_is_that_of_the_commands() -> None:
