@@ -67,6 +67,8 @@ class Pinner:
         self._folders: deque[int] = deque()
         """Ids of folders that this pass has still to look into."""
         self._files: deque[File] = deque()
+        self._new: deque[Node] = deque()
+        """Pinned since the last step: looked into without a pass over all that was pinned before."""
         self._seen_cursor: str | None = ""
         """The service's position when the last pass began; "": another pass is due anyway."""
         self._last_pass_bytes = self._pass_bytes = 0
@@ -87,8 +89,12 @@ class Pinner:
 
     def pin(self, node: Node) -> None:
         """Keeps *node*, and all below it, here from now on."""
-        self._pins.add(node)
-        self._pass_again()
+        is_new = self._pins.add(node)
+        if is_new and not self._is_refused:
+            self._new.append(node)
+            self.wake()
+        else:
+            self._pass_again()  # what is missing is tried again
 
     def unpin(self, path: RemotePath) -> bool:
         """Ends that for what is pinned at *path*, from the top of the account; whether anything is."""
@@ -130,9 +136,12 @@ class Pinner:
             return self._pacer.ready_s
         if self._is_unpinned:
             self._is_unpinned = False
+            self._new.clear()
             self._files.clear()
             self._folders.clear()
         try:
+            while self._new:
+                self._take_up(self._new.popleft())
             if self._files:
                 self._fetch()
             elif self._folders:
@@ -171,16 +180,19 @@ class Pinner:
         self._cache.begin_pins()
         self._pins.refresh()
         for _, node in self._pins.nodes():
-            if node is None:
-                continue
-            if node.is_folder:
-                self._folders.append(node.id)
-            elif isinstance(node.state.base, File):
-                self._want(node.state.base)
+            if node is not None:
+                self._take_up(node)
         if not self._folders and not self._files:
             self._end_pass(now_s)
             return False
         return True
+
+    def _take_up(self, node: Node) -> None:
+        """Has *node*, which is pinned itself, looked into or fetched."""
+        if node.is_folder:
+            self._folders.append(node.id)
+        elif isinstance(node.state.base, File):
+            self._want(node.state.base)
 
     def _recovers(self, now_s: float) -> bool:
         """Whether it is time to fetch again what had to give way, or was not kept."""

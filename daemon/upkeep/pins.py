@@ -33,11 +33,14 @@ class Pins:
         with self._tree.lock:
             return self._rows.has_any()
 
-    def add(self, node: Node) -> None:
+    def add(self, node: Node) -> bool:
+        """Whether *node* was not pinned itself."""
         with self._tree.transaction():
-            for former in self._rows.of_node(node.id):
+            before = list(self._rows.of_node(node.id))
+            for former in before:
                 self._rows.remove(former)
             self._rows.add(node.id, shown_at(node))
+        return not before
 
     def remove(self, path: RemotePath) -> bool:
         """Whether *path*, from the top of the account, was pinned itself."""

@@ -177,6 +177,20 @@ def test_what_a_cleaner_removed_or_cut_is_fetched_though_nobody_changes_or_reads
     assert all_here(world, pinner)
 
 
+def test_to_pin_again_fetches_what_a_cleaner_removed(world: World, tmp_path: Path) -> None:
+    """Who misses it does not wait for an hour."""
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    for each in tmp_path.rglob("cache/*"):
+        each.unlink()
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    world.memory.is_online = False
+    assert world.get("/kept/d1/f4") == bytes([4]) * 1000
+    assert all_here(world, pinner)
+
+
 def test_a_pin_outlives_the_process_and_a_rename(world: World) -> None:
     pinner = pinner_of(world)
     pinner.pin(world.node("/kept"))
@@ -313,6 +327,17 @@ def test_what_is_unpinned_is_fetched_no_further(world: World) -> None:
     assert world.memory.calls()["read"] == reads
 
 
+def test_what_is_unpinned_before_it_was_looked_at_is_not_fetched(world: World) -> None:
+    pinner = pinner_of(world)
+    run(world, pinner)
+    for path in ("/other", "/kept"):
+        pinner.pin(world.node(path))
+        assert pinner.unpin(RemotePath(path))
+        run(world, pinner)
+    assert not world.memory.calls().get("read")
+    assert not world.core.blocks.pinned_bytes
+
+
 def test_a_large_file_that_is_unpinned_while_it_is_fetched_is_fetched_no_further(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -445,6 +470,24 @@ def test_what_a_quota_did_not_take_is_fetched_once_it_does_though_nobody_changes
     assert all_here(world, pinner)
 
 
+def test_what_is_pinned_after_a_quota_is_raised_is_fetched_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinner = pinner_of(world)
+
+    def refuse(_fd: int, _data: bytes, _offset: int) -> int:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    pinner.pin(world.node("/kept/big"))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", refuse)
+        run(world, pinner)
+    assert not all_here(world, pinner)
+    pinner.pin(world.node("/other"))
+    run(world, pinner)
+    assert all_here(world, pinner)
+
+
 def test_what_is_pinned_twice_or_has_the_same_bytes_is_wanted_once(world: World) -> None:
     """Else `mountfs status` says for ever that not all of it is here."""
     world.account.write("/kept/copy", bytes([4]) * 1000)
@@ -469,6 +512,56 @@ def test_what_is_unpinned_gives_way_though_a_pinned_folder_cannot_be_looked_into
         world.advance(LONGEST_S)
         run(world, pinner)
     assert world.core.blocks.pinned_bytes == pinned_bytes - MIB
+
+
+def looks_of_pins(directory: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> int:
+    """Contents looked at while *count* files are pinned one by one, each when all before it are here."""
+    world = World(directory)
+    for number in range(count):
+        world.account.write(f"/d/{number}", bytes([number]) * 100)
+    world.follow()
+    world.names("/d")
+    pinner, pin, looks = pinner_of(world), world.core.blocks.pin, list[str]()
+
+    def looking(file: File) -> bool:
+        looks.append(file.name)
+        return pin(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.core.blocks, "pin", looking)
+        run(world, pinner)
+        for number in range(count):
+            pinner.pin(world.node(f"/d/{number}"))
+            run(world, pinner)
+            assert pinner.wanted_bytes == world.core.blocks.pinned_bytes == 100 * (number + 1)
+    assert all_here(world, pinner)
+    world.close()
+    return len(looks)
+
+
+def test_to_pin_one_thing_more_looks_at_that_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each began a pass over all that was pinned: 5,000 by command line looked at 12 million."""
+    few = looks_of_pins(tmp_path / "few", monkeypatch, 10)
+    assert looks_of_pins(tmp_path / "many", monkeypatch, 50) == 5 * few
+
+
+def test_what_is_pinned_while_another_is_fetched_is_fetched_by_the_same_pass(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinner, begin, passes = pinner_of(world), world.core.blocks.begin_pins, list[float]()
+
+    def counted_begin() -> None:
+        passes.append(world.clock.now_s())
+        begin()
+
+    monkeypatch.setattr(world.core.blocks, "begin_pins", counted_begin)
+    pinner.pin(world.node("/kept"))
+    while not world.memory.calls().get("read"):
+        pinner.step(world.clock.now_s())
+    pinner.pin(world.node("/other"))
+    run(world, pinner)
+    assert all_here(world, pinner)
+    assert len(passes) == 1
 
 
 def hold_of_pins(directory: Path, count: int) -> int:
