@@ -7,9 +7,6 @@ from enum import StrEnum
 
 from daemon.control.status import FAILED, Condition, MountStatus, Tally, plural
 
-TOLD_APART = ("notice", "set aside", FAILED)
-"""States of a ``Trouble`` that no next attempt is made for."""
-
 
 class Health(StrEnum):
     """The words are those of ``status --json``."""
@@ -37,8 +34,8 @@ def trouble_of(status: MountStatus) -> tuple[str, ...]:
         found.append(
             f"{plural(count, 'change')} failed, and {_waits(count)} for you: mountfs retry, or discard"
         )
-    if retried := [each for each in account.troubles if each.state not in TOLD_APART]:
-        found.append(f"{plural(len(retried), 'change')} met an error and {_is(len(retried))} tried again")
+    if count := account.retried:
+        found.append(f"{plural(count, 'change')} met an error and {_is(count)} tried again")
     return tuple(found)
 
 

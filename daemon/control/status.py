@@ -192,6 +192,8 @@ class AccountStatus:
     transport: Transport = Transport()
     unsent: Tally = Tally()
     cache: Cache = Cache()
+    retried: int = 0
+    """Of *pending*, the changes that met an error and are tried again: all, also beyond *troubles*."""
 
 
 @dataclass(frozen=True, slots=True)

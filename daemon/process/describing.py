@@ -78,6 +78,7 @@ class Description:
             words = {word: Tally(count_of(root, (word,)), bytes_of(root, word)) for word in Word}
             local = words[Word.LOCAL]
             words[Word.LOCAL] = Tally(local.count + tree.store.count_specials(), local.size_bytes)
+            retried = len(tree.troubled)
             unsent = Tally(tree.copying.count, tree.copying.size_bytes)
             oldest = next(iter(tree.awaited.values()), None)
             copies = copies_kept(tree, self._shown)
@@ -100,6 +101,7 @@ class Description:
             paused=paused,
             copies=copies,
             unsent=unsent,
+            retried=retried,
             fleet=self._fleet.status() if self._fleet is not None else None,
             transfer=self._progress.tell(),
             rates=self.rates,

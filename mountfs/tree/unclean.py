@@ -70,6 +70,7 @@ class Unclean:
         """How far *node* is on its way may have changed."""
         if node.counted is None or node.counted[0] not in PENDING:
             self.awaited.pop(node.id, None)
+            self.troubled.pop(node.id, None)
         else:
             self.awaited.setdefault(node.id, node)
 

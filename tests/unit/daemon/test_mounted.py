@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from daemon.commit.batch import Current
+from daemon.control.health import trouble_of
 from daemon.control.protocol import FailedChange
 from daemon.control.status import Condition, FarSide, Stray, Tally, Trouble
 from daemon.process.describing import STRAYS_EVERY_S, TROUBLES_SHOWN, jobs_in_words
@@ -45,6 +46,7 @@ from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS, MemoryAccount
 from tests.doubles.world import World
 from tests.unit.daemon.fakes import PATIENCE_S
 from tests.unit.daemon.test_pinner import pinner_of
+from tests.unit.daemon.test_protocol import STATUS
 
 
 @pytest.fixture
@@ -364,6 +366,40 @@ def test_what_will_be_tried_again_is_listed_with_what_it_met(world: World, accou
     assert trouble.state != "failed"
     world.settle()
     assert account.status().troubles == ()
+
+
+def test_of_what_is_tried_again_all_is_counted_however_much_is_shown_or_failed(
+    world: World, account: RunningAccount
+) -> None:
+    """20 of any number were told of, and none beside 20 that had failed."""
+    for number in range(TROUBLES_SHOWN + 5):
+        world.put(f"/failed{number}", b"x")
+        refuse(world, f"/failed{number}")
+    world.settle()
+    for number in range(TROUBLES_SHOWN + 10):
+        world.put(f"/again{number}", b"x")
+        with world.core.tree.lock:
+            world.core.tree.note_error(world.node(f"/again{number}"), "503")
+    status = account.status()
+    assert len(status.troubles) == TROUBLES_SHOWN
+    failed, again = trouble_of(replace(STATUS, account=status))[-2:]
+    assert failed.startswith(f"{TROUBLES_SHOWN + 5} changes failed")
+    assert again == f"{TROUBLES_SHOWN + 10} changes met an error and are tried again"
+
+
+def test_what_waits_for_something_refused_is_not_told_to_be_tried_again(tmp_path: Path) -> None:
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    account = account_of(world)
+    world.mkdir("/d")
+    world.mkdir("/d/e")
+    with world.core.tree.lock:
+        world.core.tree.note_error(world.node("/d/e"), "503")
+    assert account.status().retried == 1
+    refuse(world, "/d")
+    world.settle()
+    assert account.status().states == {"failed": Tally(2, 0)}
+    assert account.status().retried == 0
+    world.close()
 
 
 def test_troubles_come_before_notices_and_neither_is_listed_without_end(

@@ -88,6 +88,7 @@ STATUS = MountStatus(
         transport=Transport("2026-11", 7, 100),
         cache=Cache(9, 1000, 3, hits=7, misses=2, hit_bytes=700, missed_bytes=50, wanted_bytes=8),
         unsent=Tally(1, 6),
+        retried=3,
     ),
 )
 

@@ -52,8 +52,8 @@ def spoken(renderable: object, columns: int = 160) -> str:
             "2 changes failed, and wait for you: mountfs retry, or discard",
         ),
         (
-            {"troubles": (replace(STATUS.account.troubles[0], state="sealed"),)},
-            "1 change met an error and is",
+            {"retried": 5000},
+            "5000 changes met an error and are tried again",
         ),
     ],
 )
