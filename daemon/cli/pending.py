@@ -11,11 +11,11 @@ import click
 
 from daemon.cli.bars import in_time, table, text
 from daemon.cli.context import ANY_PATH, Context, say
+from daemon.cli.eachmount import in_each
 from daemon.control.changes import ChangesRequest, PendingChange, PendingChanges
-from daemon.control.client import Client, Elsewhere, Place, all_mounts, find_place
+from daemon.control.client import Client, Place, all_mounts, find_place
 from daemon.control.protocol import Listed
 from daemon.control.status import in_bytes, plural
-from daemon.failure import Failure
 from daemon.printable import printable
 
 COLUMNS = ("path", "change", "state", "size", "since", "why")
@@ -36,29 +36,26 @@ def pending(context: Context, path: Path | None, as_json: bool) -> int:
 
     Exits with 0 when nothing is pending, 1 when something is.
     """
-    places = [find_place(path)] if path is not None else [Place(each, "/") for each in all_mounts()]
-    if not places:
-        raise Failure("nothing is mounted; mountfs status tells what is journaled")
+    place = None if path is None else find_place(path)
     shown = table(*COLUMNS)
-    count = failures = 0
-    for place in places:
-        try:
-            for change in _changes(place, path):
-                count += 1
-                if as_json:
-                    click.echo(json.dumps(_as_json(place, change)))
-                elif context.out.is_terminal:
-                    shown.add_row(*map(text, _cells(place, change)))
-                else:
-                    click.echo("\t".join(map(printable, _cells(place, change))))
-        except Failure as failure:  # of this one: the others are asked all the same
-            if path is None and isinstance(failure, Elsewhere):
-                continue
-            failures += 1
-            say(str(failure))
+    is_terminal = context.out.file.isatty()  # what FORCE_COLOR says is another thing
+
+    def show(mountpoint: Path) -> int:
+        asked, count = place or Place(mountpoint, "/"), 0
+        for change in _changes(asked, path):
+            count += 1
+            if as_json:
+                click.echo(json.dumps(_as_json(asked, change)))
+            elif is_terminal:
+                shown.add_row(*map(text, _cells(asked, change)))
+            else:
+                click.echo("\t".join(map(printable, _cells(asked, change))))
+        return 1 if count else 0
+
+    code = in_each(all_mounts() if place is None else [place.mountpoint], show)
     if shown.row_count:
         context.out.print(shown)
-    return 1 if count or failures else 0
+    return code
 
 
 def _as_json(place: Place, change: PendingChange) -> dict[str, object]:

@@ -31,7 +31,7 @@ def watch_on(context: Context, look: Callable[[], Overview]) -> int:
     """Shows what *look* finds again and again; the exit code of what was seen last. BadSettings without a
     terminal."""
     console = context.out
-    if not console.is_terminal:
+    if not console.file.isatty():  # what FORCE_COLOR says is another thing
         raise BadSettings("--watch needs a terminal; without one use --json, and ask again")
     if console.is_dumb_terminal:
         raise BadSettings(

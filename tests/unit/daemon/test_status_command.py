@@ -20,7 +20,7 @@ from daemon.cli.context import Context
 from daemon.cli.screen import render_status
 from daemon.cli.watch import keys, screen, watch_on
 from daemon.control.changes import PendingChange, PendingChanges
-from daemon.control.client import Client, Place
+from daemon.control.client import Client, Elsewhere, Place
 from daemon.control.health import Health, health_of, trouble_of, worst
 from daemon.control.protocol import Listed, Reply, Request
 from daemon.control.status import AccountStatus, FarSide, MountStatus, Tally, Transfer, UnderWay
@@ -205,9 +205,16 @@ def test_the_time_is_that_of_the_mount_and_not_of_its_drain(phase: str, told: st
     assert told in spoken(overview.render_overview(found))
 
 
+@pytest.mark.parametrize("colour", [None, "1"])
 def test_watching_needs_a_terminal(
-    mounts: dict[Path, MountStatus | Failure], capsys: pytest.CaptureFixture[str]
+    mounts: dict[Path, MountStatus | Failure],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    colour: str | None,
 ) -> None:
+    if colour is not None:
+        monkeypatch.setenv("FORCE_COLOR", colour)
+        monkeypatch.setenv("TERM", "xterm")
     assert run(["status", "--watch"]) == 2
     assert "--watch needs a terminal" in capsys.readouterr().err
 
@@ -215,9 +222,12 @@ def test_watching_needs_a_terminal(
 # What is pending
 
 
+@pytest.mark.parametrize("colour", [None, "1"])
 def test_pending_lists_every_change_with_its_reason(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], colour: str | None
 ) -> None:
+    if colour is not None:
+        monkeypatch.setenv("FORCE_COLOR", colour)
     changes = (
         PendingChange("/d/f", "new file", "uploaded", 2048, 3.0, waits_for="/d"),
         PendingChange("/g", "renamed", "failed", 0, 90.0, reason="not allowed"),
@@ -251,6 +261,19 @@ def test_pending_lists_every_change_with_its_reason(
     }
 
 
+def test_where_all_mounts_are_elsewhere_pending_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Away:
+        def ask(self, request: Request) -> Iterator[Reply]:
+            raise Elsewhere("/mnt: its process runs in another container")
+
+    monkeypatch.setattr(Client, "at", lambda *_place: Away())
+    monkeypatch.setattr("daemon.cli.pending.all_mounts", lambda: [Path("/mnt")])
+    assert run(["pending"]) == 1
+    assert capsys.readouterr().err == "mountfs: /mnt: its process runs in another container\n"
+
+
 @pytest.mark.parametrize("colour", [None, "1"])
 def test_what_is_written_to_a_file_is_cut_nowhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], colour: str | None
@@ -268,8 +291,12 @@ def test_what_is_written_to_a_file_is_cut_nowhere(
 @pytest.mark.parametrize(
     ("is_terminal", "told"), [(False, "--watch needs a terminal; "), (True, "whose cursor moves")]
 )
-def test_where_no_screen_can_be_drawn_none_is_watched(is_terminal: bool, told: str) -> None:
-    out = Console(file=io.StringIO(), force_terminal=is_terminal, _environ={"TERM": "dumb"})
+def test_where_no_screen_can_be_drawn_none_is_watched(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, told: str
+) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(file, "isatty", lambda: is_terminal)
+    out = Console(file=file, _environ={"TERM": "dumb"})
     context = Context()
     context.out = out
     with pytest.raises(BadSettings, match=told):
