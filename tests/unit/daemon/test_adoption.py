@@ -678,8 +678,9 @@ def steps_of_order(directory: Path, count: int) -> float:
 
 
 def test_folders_that_they_removed_take_as_many_steps_each_however_many_there_are(tmp_path: Path) -> None:
+    steps_of_order(tmp_path / "first", 1)  # Python 3.12 counts only where a trace of before has asked for it
     few = steps_of_order(tmp_path / "few", 5)
-    assert steps_of_order(tmp_path / "many", 40) < 1.2 * few
+    assert 0 < steps_of_order(tmp_path / "many", 40) < 1.2 * few
 
 
 @pytest.mark.parametrize("took_effect", [True, False])
