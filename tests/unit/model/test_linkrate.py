@@ -49,6 +49,24 @@ def test_little_does_not_change_what_more_has_told() -> None:
     assert used(1e9, [4096]).told_bytes_s == 0.0
 
 
+def test_the_end_of_an_upload_does_not_make_a_fast_link_a_slow_one() -> None:
+    """The last request has the link for itself, and most of its time is the delay."""
+    rate = LinkRate(most_burst=1)
+    for piece in range(64):
+        rate.began(piece * 0.02)
+    for piece in range(64):
+        rate.ended(piece * 0.02, piece * 0.02 + 0.1, 8 * TELLING_BYTES)
+    told = rate.told_bytes_s
+    assert told > 300 * TELLING_BYTES
+    rate.began(9.0)
+    rate.ended(9.0, 9.0 + 0.09, 8 * TELLING_BYTES)
+    assert rate.bytes_s < 100 * TELLING_BYTES
+    assert rate.told_bytes_s == told
+    rate.began(10.0)
+    rate.ended(10.0, 10.0 + 0.8, 8 * TELLING_BYTES)
+    assert round(rate.told_bytes_s) == 10 * TELLING_BYTES, "so long no delay takes"
+
+
 def test_what_lies_between_requests_is_no_time_of_the_link() -> None:
     rate = LinkRate()
     rate.began(0.0)
