@@ -19,6 +19,10 @@ from urllib3.util.wait import wait_for_read
 
 _RECEIVE_BYTES = 1024 * 1024
 """Encrypted at a time: two pieces of a body, so that every other one is here without a call."""
+_FEED_BYTES = 64 * 1024
+"""Given to OpenSSL at a time. It copies them, into memory that grows with what it is given and stays with the
+connection: of eight downloads side by side that was eight times _RECEIVE_BYTES, which no cache of a processor
+holds."""
 _SEND_BYTES = 256 * 1024
 """Encrypted at a time, so that the first of it leaves while the rest is encrypted."""
 _ROOMS: list[memoryview] = []
@@ -61,6 +65,9 @@ class TlsConnection:
         self.under = under
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        self._received = self._room = memoryview(b"")
+        """What OpenSSL has not been given yet of what has come, and where that lies."""
+        self._has_ended = False
         self._files = 0
         self._is_closed = False
         self._until_done(self._tls.do_handshake)
@@ -71,14 +78,10 @@ class TlsConnection:
 
     def take(self, room: memoryview) -> int:
         """Fills *room* as far as it goes without waiting; how many bytes."""
-        filled = 0
-        with _AT_A_TIME:
-            try:
-                while filled < len(room) and (came := self._read(room[filled:])):
-                    filled += came
-            except ssl.SSLWantReadError:
-                pass
-        self._flush()
+        filled = self._decrypted(room)
+        while filled < len(room) and not self._has_ended and wait_for_read(self.under, 0):
+            self._receive()
+            filled += self._decrypted(room[filled:])
         return filled
 
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
@@ -90,7 +93,7 @@ class TlsConnection:
     @property
     def has_unread(self) -> bool:
         """Whether more has been received than was read: what nobody asked for, or the end of TLS."""
-        return self._incoming.pending > 0 or self._tls.pending() > 0
+        return bool(self._received) or self._incoming.pending > 0 or self._tls.pending() > 0
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Reads on after ``close``, as that of a socket does."""
@@ -122,15 +125,30 @@ class TlsConnection:
     def selected_alpn_protocol(self) -> str | None:
         return self._tls.selected_alpn_protocol()
 
+    def _decrypted(self, room: memoryview) -> int:
+        """Fills *room* from what has been received; how many bytes."""
+        filled = 0
+        with _AT_A_TIME:
+            while filled < len(room) and not self._has_ended:
+                try:
+                    filled += self._read(room[filled:])
+                except ssl.SSLWantReadError:
+                    if not self._feed():
+                        break
+        self._flush()
+        return filled
+
     def _read(self, room: memoryview) -> int:
         try:
             # With a buffer it returns a length, whatever its declaration says.
-            return int(self._tls.read(len(room), room))
+            came = int(self._tls.read(len(room), room))
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             # Without the end of TLS; HTTP tells by the body's length what is missing. There is nobody left to
             # tell about it.
             self._outgoing.read()
-            return 0
+            came = 0
+        self._has_ended = not came
+        return came
 
     def _until_done(self, step: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
         """What *step* returns, once all has come that it needs; what it has to say is sent."""
@@ -139,7 +157,9 @@ class TlsConnection:
                 done = step(*args, **named)
             except ssl.SSLWantReadError:
                 self._flush()
-                self._receive()
+                if not self._feed():
+                    self._wait()
+                    self._receive()
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
                     self._flush()  # the far side is told why
@@ -154,22 +174,38 @@ class TlsConnection:
             while encrypted:
                 encrypted = encrypted[self.under.send(encrypted) :]
 
-    def _receive(self) -> None:
-        # Who waits holds no room: of fifty threads few receive at a time, and they share what fits the cache.
+    def _wait(self) -> None:
         if not wait_for_read(self.under, self.under.gettimeout()):
             raise TimeoutError("timed out")
+
+    def _receive(self) -> None:
+        """What is there. Who waits holds no room: of fifty threads few receive at a time, and they share what
+        fits the cache."""
         try:
             room = _ROOMS.pop()
         except IndexError:
             room = memoryview(bytearray(_RECEIVE_BYTES))
+        length = 0
         try:
             length = self.under.recv_into(room)
-            if length:
-                self._incoming.write(room[:length])
-            else:
-                self._incoming.write_eof()
         finally:
-            _ROOMS.append(room)
+            if not length:
+                _ROOMS.append(room)
+        if length:
+            self._room, self._received = room, room[:length]
+        else:
+            self._incoming.write_eof()
+
+    def _feed(self) -> bool:
+        """Gives OpenSSL more of what was received; False: it has all."""
+        if not self._received:
+            return False
+        self._incoming.write(self._received[:_FEED_BYTES])
+        self._received = self._received[_FEED_BYTES:]
+        if not self._received:
+            _ROOMS.append(self._room)
+            self._room = memoryview(b"")
+        return True
 
 
 class _File(io.RawIOBase):

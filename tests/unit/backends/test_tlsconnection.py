@@ -104,6 +104,22 @@ def test_all_records_that_have_come_cost_one_call(pair: Pair) -> None:
     assert len(BODY) > 16 * 16 * 1024
 
 
+def test_a_piece_of_a_body_is_all_that_has_come_and_openssl_copies_little_of_it_at_a_time(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "_ROOMS", [])
+    monkeypatch.setattr(tls, "_RECEIVE_BYTES", 40_000)
+    monkeypatch.setattr(tls, "_FEED_BYTES", 20_000)
+    for sock in (pair.near, pair.far):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
+    sent(pair, lambda: pair.far.sendall(HEAD + BODY))
+    reply = reply_by(pair.ours)
+    assert reply.read1(200_000) == BODY[:200_000]
+    assert pair.ours._incoming.pending <= 20_000
+    assert reply.read1(200_000) == BODY[200_000:400_000]
+    assert len(tls._ROOMS) <= 1
+
+
 def test_who_waits_for_a_reply_holds_no_memory(pair: Pair, tmp_path: Path) -> None:
     """A room is a MiB, and dozens of threads wait for replies at a time."""
     (tmp_path / "other").mkdir()
