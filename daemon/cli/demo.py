@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from daemon.cli.context import Context
 from daemon.cli.demoreadback import ReadBack, read_back
 from daemon.cli.demoservices import BOX, DROPBOX, SERVICES, DemoService
 from daemon.cli.demotree import TreeSize, files_below, hash_of, make_tree
-from daemon.cli.ownmount import OwnMount
+from daemon.cli.ownmount import OwnMount, own_workplace
 from daemon.cli.statusline import StatusLine
 from daemon.control.status import in_bytes, plural
 from daemon.failure import Failure
@@ -75,14 +73,11 @@ def demo(context: Context, shown: str, files: int | None, large_mb: int | None) 
 
 def _shown(context: Context, service: DemoService, files: int, large_mib: int) -> Result:
     """One service from an empty account to the last comparison; nothing is left behind."""
-    workplace = Path(tempfile.mkdtemp(prefix="mountfs-demo-"))
-    try:
+    with own_workplace("mountfs-demo-") as workplace:
         _say(f"{service.title}: making {files} small files and one of {large_mib} MiB")
         size = make_tree(workplace / "source", files, large_mib * MIB)
         with EmbeddedSandbox(service.name, workplace / service.name) as sandbox:
             return _mounted(context, service, workplace, sandbox.start(), size)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
 
 
 def _mounted(
@@ -94,7 +89,7 @@ def _mounted(
     keys = {"type": service.name, "access_token": sandbox.token, **addresses_of(service.name, sandbox.url)}
     config.write_text("[remotes.demo]\n" + "".join(f'{key} = "{value}"\n' for key, value in keys.items()))
     _say(f"mounting the sandbox at {sandbox.url}")
-    with OwnMount(workplace, config, "demo:") as mount:
+    with OwnMount(workplace / "mount", config, "demo:") as mount:
         result = _copy(context, mount, workplace / "source", size)
         _say("reading it back through the service's API")
         _compare(service, read_back(service.name, sandbox.url, sandbox.token), workplace / "source")

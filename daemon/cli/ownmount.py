@@ -58,6 +58,8 @@ def own_workplace(prefix: str) -> Iterator[Path]:
             for folder in made.iterdir():
                 _clear(folder / _MOUNTPOINT)
             shutil.rmtree(made, ignore_errors=True)
+        except KeyboardInterrupt:
+            raise Failure(f"interrupted: unmount what is mounted in {made}, and then remove it") from None
         finally:
             for each in ending:
                 signal.signal(each, signal.SIG_DFL)

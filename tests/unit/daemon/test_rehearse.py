@@ -40,6 +40,14 @@ def site(
     assert not any(mountpoint.is_relative_to(tmp_path) for mountpoint in all_mounts())
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A shell has what it starts in the background ignore interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def paths(site: Site) -> list[str]:
     return sorted(site.sandbox.tree())
 
@@ -189,6 +197,20 @@ def test_who_interrupts_the_removal_too_is_told_what_stays(
     told = site.complaint("rehearse", "work:")
     assert told.endswith("could not be removed, so remove it yourself: interrupted")
     assert "work:" + paths(site)[0] in told
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_who_interrupts_what_is_done_at_last_is_told_what_stays_here(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.login()
+    monkeypatch.setattr(rehearse, "steps", list)
+    monkeypatch.setattr(ownmount, "shutil", SimpleNamespace(rmtree=interrupt))
+    told = site.complaint("rehearse", "work:")
+    (left,) = tmp_path.glob("mountfs-rehearsal-*")
+    assert told == f"interrupted: unmount what is mounted in {left}, and then remove it"
+    assert paths(site) == []
+    shutil.rmtree(left)
 
 
 @pytest.mark.parametrize("service", ["dropbox"])
