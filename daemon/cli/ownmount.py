@@ -81,7 +81,14 @@ def _clear(mountpoint: Path) -> None:
 
 
 def _detach(mountpoint: Path) -> None:
-    """Returns when the process of the mount there has ended, which writes until then. Failure."""
+    """Failure."""
+    with _until_ended(mountpoint):
+        detach(mountpoint)
+
+
+@contextmanager
+def _until_ended(mountpoint: Path) -> Iterator[None]:
+    """Within it the mount there is taken away. Afterwards its process, which writes until then, has ended."""
     with ExitStack() as stack:
         process = None
         with suppress(Failure, OSError):  # it hangs, or is dead
@@ -89,7 +96,7 @@ def _detach(mountpoint: Path) -> None:
             if number is not None:
                 process = os.pidfd_open(number)
                 stack.callback(os.close, process)
-        detach(mountpoint)
+        yield
         if process is not None:
             select.select([process], [], [], ENDS_WITHIN_S)
 
@@ -155,6 +162,8 @@ class OwnMount:
 
     def unmount(self, timeout_s: float | None = None) -> None:
         """Drains, for at most *timeout_s* where given, and unmounts. Failure: something is left over."""
-        for reply in Client.at(self.mountpoint).ask(StopRequest(timeout_s), until_closed=True):
-            if isinstance(reply, Stopped) and reply.pending:
-                raise Failure(f"{plural(reply.pending, 'change')} left over after the drain")
+        with _until_ended(self.mountpoint):
+            replies = Client.at(self.mountpoint).ask(StopRequest(timeout_s), until_closed=True)
+            left = sum(reply.pending for reply in replies if isinstance(reply, Stopped))
+        if left:
+            raise Failure(f"{plural(left, 'change')} left over after the drain")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
+import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
@@ -112,13 +114,19 @@ def _rehearsed(context: Context, spec: RemoteSpec, config: Path, workplace: Path
             try:
                 went = _went(step, here, here.mountpoint / name, there.mountpoint, beside, line)
             except (Failure, OSError) as error:
-                tell(f"WRONG  {step.title}: {error}")
+                tell(f"WRONG  {step.title}: {_reason(error)}")
                 return 1
             tell(
                 f"well   {step.title}: committed after {went.committed_s:.1f} s and"
                 f" {plural(went.calls, 'call')}, seen elsewhere after {went.seen_s:.1f} s"
             )
     return 0
+
+
+def _reason(error: Failure | OSError) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.strerror}: the account is full, or the disk of {tempfile.gettempdir()} is"
+    return str(error)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,9 @@ import pytest
 from cloudsandbox.faults import FaultKind, FaultRule
 from daemon.cli import ownmount, rehearse
 from daemon.cli.rehearsalsteps import Seen, difference, seen_in, steps
-from daemon.control.client import all_mounts
+from daemon.control.client import all_mounts, socket_of
 from daemon.failure import Failure
+from daemon.places.runtimedir import process_at
 from daemon.process.mountpoint import detach
 from tests.unit.daemon.signins import Site, site_of
 
@@ -81,6 +83,17 @@ def test_an_app_that_may_not_write_is_found_out(site: Site) -> None:
     (told,) = site.capsys.readouterr().out.splitlines()
     assert told.startswith("WRONG  40 small files in four folders: not committed: /mountfs rehearsal 20")
     assert "files.content.write" in told
+    assert paths(site) == []
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_a_full_account_is_told_so(site: Site, tmp_path: Path) -> None:
+    site.login()
+    site.sandbox.set_switches(quota_bytes=1_000_000)
+    assert site.run("rehearse", "work:") == 1
+    told = site.capsys.readouterr().out.splitlines()
+    why = f"No space left on device: the account is full, or the disk of {tmp_path} is"
+    assert told[-1] == f"WRONG  {steps()[1].title}: {why}"
     assert paths(site) == []
 
 
@@ -152,6 +165,27 @@ def test_where_a_mount_cannot_be_taken_away_nothing_in_it_is_removed(
         for each in set(mounted):
             detach(each)
             shutil.rmtree(each.parents[1], ignore_errors=True)
+
+
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_no_process_of_a_mount_writes_to_its_directory_when_that_is_removed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.login()
+    monkeypatch.setattr(rehearse, "steps", list)
+    unmount, have_ended = ownmount.OwnMount.unmount, []
+
+    def watched(mount: ownmount.OwnMount, timeout_s: float | None = None) -> None:
+        number = process_at(socket_of(mount.mountpoint))
+        assert number is not None
+        process = os.pidfd_open(number)
+        unmount(mount, timeout_s)
+        have_ended.append(bool(select.select([process], [], [], 0)[0]))
+        os.close(process)
+
+    monkeypatch.setattr(ownmount.OwnMount, "unmount", watched)
+    assert site.run("rehearse", "work:") == 0
+    assert have_ended == [True, True]
 
 
 @pytest.mark.parametrize("service", ["dropbox"])
