@@ -80,7 +80,10 @@ class TlsConnection:
         """Fills *room* as far as it goes without waiting; how many bytes."""
         filled = self._decrypted(room)
         while filled < len(room) and not self._has_ended and wait_for_read(self.under, 0):
-            self._receive()
+            try:
+                self._receive()
+            except OSError:
+                break  # so the next read finds out: here it would take along what has come
             filled += self._decrypted(room[filled:])
         return filled
 

@@ -120,6 +120,31 @@ def test_a_piece_of_a_body_is_all_that_has_come_and_openssl_copies_little_of_it_
     assert len(tls._ROOMS) <= 1
 
 
+def test_what_came_before_a_connection_broke_is_not_lost(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each connection is cut after a while, the next one goes on from there."""
+    monkeypatch.setattr(tls, "_ROOMS", [])
+    monkeypatch.setattr(tls, "_RECEIVE_BYTES", 40_000)
+    for sock in (pair.near, pair.far):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
+    sent(pair, lambda: pair.far.sendall(HEAD + BODY[:200_000]))
+    sent(pair, pair.far.close)
+    reply = reply_by(pair.ours)
+    receive = pair.near.recv_into
+
+    def reset(*args: Any) -> int:
+        """As the kernel tells of it: once, and then as if it were the end."""
+        if not (length := receive(*args)) and not errors:
+            errors.append(ConnectionResetError())
+            raise errors[0]
+        return length
+
+    errors: list[OSError] = []
+    monkeypatch.setattr(pair.near, "recv_into", reset)
+    assert reply.read1(250_000) == BODY[:200_000]
+    assert errors
+    assert not reply.read1(250_000)
+
+
 def test_who_waits_for_a_reply_holds_no_memory(pair: Pair, tmp_path: Path) -> None:
     """A room is a MiB, and dozens of threads wait for replies at a time."""
     (tmp_path / "other").mkdir()
